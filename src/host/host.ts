@@ -1,0 +1,94 @@
+/**
+ * The door: everything the program does to the machine goes through here, so that tests can stand in front of it.
+ * Nothing outside `host/` opens a file, a socket or a process, or asks for the time.
+ */
+export interface Host {
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly processes: Processes;
+  /** uid of this process, 0 when root. */
+  readonly uid: number;
+  readonly hostname: string;
+}
+
+export interface Clock {
+  /** CLOCK_MONOTONIC in µs since boot: comparable with trace_clock `mono`. */
+  monotonicMicroseconds(): number;
+  /** Wall clock in µs since 1970. */
+  wallMicroseconds(): number;
+  /** Calls back after `milliseconds`; the returned function cancels. Does not keep the process alive by itself. */
+  after(milliseconds: number, call: () => void): () => void;
+}
+
+/** Why a file operation failed, as the kernel names it. */
+export class HostError extends Error {
+  /** `ENOENT`, `EACCES`, `EPERM`, `ENODEV`, `EBUSY`, … */
+  readonly code: string;
+  readonly path: string;
+  constructor(code: string, path: string, message: string) {
+    super(message);
+    this.name = "HostError";
+    this.code = code;
+    this.path = path;
+  }
+}
+
+/** All paths absolute. Failing calls throw `HostError`. Reads are meant for /proc, /sys and small state files. */
+export interface Files {
+  /** The whole file as text (invalid UTF-8 becomes U+FFFD). */
+  readText(path: string): string;
+  readBytes(path: string): Uint8Array;
+  /** The whole file, or `null` if it cannot be read for any reason: for /proc files of processes that may be gone. */
+  tryReadText(path: string): string | null;
+  /** Writes to an existing control file or a plain file, in one write. */
+  writeText(path: string, text: string): void;
+  /** Durable replacement: temporary file, fsync, rename, fsync of the directory. */
+  replace(path: string, text: string): void;
+  /** An append-only file; each `append` is one write(2), so a killed process loses nothing it appended. */
+  openAppend(path: string): AppendFile;
+  /** Names in a directory with their type; order unspecified. */
+  list(path: string): readonly { readonly name: string; readonly directory: boolean }[];
+  /** Inode number, or `null` when there is no such path. */
+  inode(path: string): number | null;
+  exists(path: string): boolean;
+  makeDirectory(path: string, recursive: boolean): void;
+  removeDirectory(path: string): void;
+  remove(path: string): void;
+  /** inotify on a directory or file; calls back with the changed name. The returned function stops watching. */
+  watch(
+    path: string,
+    changed: (name: string | null) => void,
+    failed: (error: HostError) => void,
+  ): () => void;
+}
+
+export interface AppendFile {
+  append(text: string): void;
+  /** Forgets everything appended so far. */
+  truncate(): void;
+  close(): void;
+}
+
+export interface Processes {
+  /**
+   * Streams a file that can only be read by blocking (/dev/kmsg, trace_pipe) through a child `cat` that dies with us.
+   * A blocking read inside Node would hang process.exit() for ever (docs/decisions).
+   */
+  stream(path: string, handler: StreamHandler): StreamHandle;
+  /** Runs a program (absolute name or on PATH) and streams its standard output in the same way. */
+  streamCommand(command: string, args: readonly string[], handler: StreamHandler): StreamHandle;
+  /** Whether a process with this pid exists. */
+  isAlive(pid: number): boolean;
+}
+
+export interface StreamHandler {
+  /** Bytes in order, not cut at lines. */
+  data(chunk: Uint8Array): void;
+  /** The reader ended, with what it wrote to standard error (first 400 characters): EPIPE on a kmsg overrun, EBUSY, … */
+  end(status: { readonly exitCode: number | null; readonly message: string }): void;
+}
+
+export interface StreamHandle {
+  /** Ends the child; `end` is still called. Idempotent. */
+  close(): void;
+}

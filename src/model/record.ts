@@ -1,0 +1,115 @@
+import type { Constraint, SourceName } from "./observation.ts";
+
+/** The public contract: one JSON line each. Unknown is `null`, never 0 or "". `record-schema.ts` holds the same as a schema. */
+export type OutputRecord = KillRecord | LedgerRecord | SourceRecord;
+
+export type Outcome =
+  | "killed"
+  | "selected"
+  | "summary"
+  | "reaped"
+  | "unknown"
+  | "none-killable"
+  | "panic";
+export type Visibility = "visible" | "invisible" | "pending" | "unknown";
+export type Attribution = "exact" | "inferred" | "none";
+export type LimitScope =
+  | "container"
+  | "pod"
+  | "ancestor"
+  | "node"
+  | "cpuset"
+  | "mempolicy"
+  | "cgroup"
+  | null;
+
+export interface VictimRecord {
+  readonly pid: number | null;
+  readonly tid: number | null;
+  readonly comm: string | null;
+  readonly uid: number | null;
+  readonly oomScoreAdj: number | null;
+  readonly main: boolean | null;
+  readonly totalVmBytes: number | null;
+  readonly anonRssBytes: number | null;
+  readonly fileRssBytes: number | null;
+  readonly shmemRssBytes: number | null;
+  readonly pageTableBytes: number | null;
+}
+
+export interface ContainerRecord {
+  readonly runtime: string;
+  readonly id: string;
+  readonly name: string | null;
+  readonly image: string | null;
+  readonly imageId: string | null;
+  readonly restarts: number | null;
+}
+
+export interface PodRecord {
+  readonly namespace: string | null;
+  readonly name: string | null;
+  readonly uid: string | null;
+  readonly container: string | null;
+  readonly qosClass: string | null;
+  readonly owner: { readonly kind: string; readonly name: string } | null;
+}
+
+export interface KillRecord {
+  readonly type: "kill";
+  /** From evidence only: the same on replay and restart. */
+  readonly id: string;
+  /** 0 when opened; one more with each amendment. */
+  readonly revision: number;
+  /** RFC 3339 with microseconds. */
+  readonly at: string;
+  readonly node: string;
+  readonly bootId: string;
+  readonly incident: { readonly id: string; readonly group: boolean };
+  readonly victim: VictimRecord;
+  readonly trigger: { readonly pid: number | null; readonly comm: string | null } | null;
+  readonly outcome: Outcome;
+  readonly limit: {
+    readonly scope: LimitScope;
+    readonly constraint: Constraint;
+    readonly cgroup: string | null;
+    readonly bytes: number | null;
+  };
+  readonly cgroup: {
+    readonly path: string | null;
+    readonly id: number | null;
+    readonly version: 1 | 2 | null;
+  };
+  readonly container: ContainerRecord | null;
+  readonly pod: PodRecord | null;
+  readonly unit: string | null;
+  readonly visibility: Visibility;
+  readonly attribution: Attribution;
+  /** Found after the fact: nobody was watching when it happened. */
+  readonly recovered: boolean;
+  readonly witnesses: readonly SourceName[];
+}
+
+/** The books, side by side, since they were opened. */
+export interface LedgerRecord {
+  readonly type: "ledger";
+  /** Kills in the node's own book, group double counts taken off; `null` where the kernel keeps none. */
+  readonly kernel: number | null;
+  readonly recorded: number;
+  /** Kills in the kernel's books that no record explains; negative when records exceed them. */
+  readonly unaccounted: number | null;
+  /** Recorded kills whose cgroup is not known. */
+  readonly unattributed: number;
+}
+
+export type SourceState = "up" | "down" | "unavailable";
+
+export interface SourceRecord {
+  readonly type: "source";
+  readonly source: SourceName;
+  readonly state: SourceState;
+  /** Why it is not up and what would enable it; `null` when up. */
+  readonly reason: string | null;
+  /** Pieces of evidence this source knows it lost since the agent started. */
+  readonly lost: number;
+}

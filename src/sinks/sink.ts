@@ -1,0 +1,64 @@
+import type { KillRecord, LedgerRecord, OutputRecord, SourceRecord } from "../model/record.ts";
+
+/** A record with its place in the stream: sequences are contiguous, start at 1 and survive restarts of the agent. */
+export interface StreamRecord {
+  readonly sequence: number;
+  readonly record: OutputRecord;
+}
+
+/**
+ * One way out. A sink is told, never asked, and never blocks the pipeline: what it cannot take it drops and counts.
+ * It knows no source and no other sink.
+ */
+export interface Sink {
+  readonly name: string;
+  /** New records in stream order. Must return at once; slow work is queued inside, bounded. Never throws. */
+  accept(records: readonly StreamRecord[]): void;
+  /** Flushes and releases everything; resolves when done. */
+  close(): Promise<void>;
+}
+
+/** What the agent knows now, for sinks that are asked from outside (HTTP, metrics). Cheap to read, never stale. */
+export interface AgentView {
+  readonly node: string;
+  readonly bootId: string;
+  readonly version: string;
+  ledger(): LedgerRecord;
+  sources(): readonly SourceRecord[];
+  /** Recent kills in memory, newest first, at most 1,000. */
+  recentKills(): readonly KillRecord[];
+  /** Every source has reported up or unavailable at least once and the store is open. */
+  ready(): boolean;
+  metrics(): MetricsView;
+}
+
+/** Counters as the contract names them; they survive restarts of the agent. */
+export interface MetricsView {
+  /** Keyed by namespace, pod, container, scope; bounded. */
+  readonly kills: readonly SeriesCount[];
+  readonly invisibleKills: readonly SeriesCount[];
+  readonly incidents: readonly SeriesCount[];
+  /** Unix seconds of the last kill. */
+  readonly lastKillSeconds: readonly SeriesCount[];
+  readonly kernelKills: number | null;
+  readonly unaccountedKills: number | null;
+  readonly unattributedKills: number;
+  readonly recoveredKills: number;
+  readonly latency: readonly LatencyHistogram[];
+  /** Things the program dropped itself, by name: queue, series. */
+  readonly drops: readonly { readonly what: string; readonly count: number }[];
+}
+
+export interface SeriesCount {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export interface LatencyHistogram {
+  readonly source: string;
+  /** Upper bounds in seconds, ascending, without +Inf. */
+  readonly bounds: readonly number[];
+  /** Cumulative counts, one longer than `bounds` (+Inf last). */
+  readonly counts: readonly number[];
+  readonly sumSeconds: number;
+}

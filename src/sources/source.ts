@@ -1,0 +1,72 @@
+import type { Host } from "../host/host.ts";
+import type { Observation, SourceName } from "../model/observation.ts";
+
+/**
+ * One place that gives evidence. A source observes and never concludes: it emits observations that are complete, says
+ * when it cannot see, and counts what it lost. It knows no other source and no sink.
+ */
+export interface Source {
+  readonly name: SourceName;
+  /**
+   * Watches until `context.stop` aborts (`stopped`), or says why it cannot work here (`unavailable`). Rejects when it
+   * worked and broke: the caller retries with back-off and counts it. Must call `context.up()` once it is watching, and
+   * must have released everything (children, trace instances it may not leave, watches) when it settles.
+   */
+  run(context: SourceContext): Promise<SourceEnd>;
+  /**
+   * Another source spoke of a kill: read your counters soon. Never blocks, never throws, may coalesce. `cgroups` are the
+   * paths named with the kill; empty when unknown.
+   */
+  poke?(cgroups: readonly string[]): void;
+}
+
+export type SourceEnd =
+  | { readonly kind: "stopped" }
+  | {
+      readonly kind: "unavailable";
+      /** What is missing, by name: the file, kernel option, capability or mount. */
+      readonly reason: string;
+      /** What an operator does about it, as an imperative sentence; "" when nothing can be done on this kernel. */
+      readonly remedy: string;
+    };
+
+export interface SourceContext {
+  readonly host: Host;
+  readonly stop: AbortSignal;
+  /** This boot's id; a cursor of another boot is never handed over. */
+  readonly bootId: string;
+  /** What `saveCursor` stored last in this boot, perhaps by an earlier process; `null` at the first start. */
+  readonly cursor: string | null;
+  /** Hands over evidence in the order it was made. Never blocks and never throws. */
+  emit(observations: readonly Observation[]): void;
+  /** The source is watching. `note` is one short clause for `doctor` and the header of `watch`, or "". */
+  up(note: string): void;
+  /** `count` pieces of evidence are known to be lost (log gap, ring overrun, full queue). */
+  lost(count: number, what: string): void;
+  /** Remembers how far the source came (≤ 4 KiB). Persisted with the checkpoint, off the hot path. */
+  saveCursor(cursor: string): void;
+}
+
+/** How a source is configured; where the interfaces of the kernel are mounted can differ in a container. */
+export interface SourceOptions {
+  /** /proc of the host's pid namespace. */
+  readonly procRoot: string;
+  /** /sys of the host. */
+  readonly sysRoot: string;
+  readonly devRoot: string;
+  /** Name of private trace instances: `oomwitness` for the agent; anything else is removed on exit. */
+  readonly instanceName: string;
+  /** Whether a trace instance stays behind on a clean exit, to record while nobody watches. */
+  readonly keepInstance: boolean;
+  /** Kills older than the start are reported too (kernel log backlog, left-over trace instance). */
+  readonly history: boolean;
+}
+
+export const DEFAULT_SOURCE_OPTIONS: SourceOptions = {
+  procRoot: "/proc",
+  sysRoot: "/sys",
+  devRoot: "/dev",
+  instanceName: "oomwitness",
+  keepInstance: true,
+  history: true,
+};
