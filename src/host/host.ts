@@ -40,8 +40,10 @@ export interface Files {
   readBytes(path: string): Uint8Array;
   /** The whole file, or `null` if it cannot be read for any reason: for /proc files of processes that may be gone. */
   tryReadText(path: string): string | null;
-  /** Writes to an existing control file or a plain file, in one write. */
+  /** Replaces the contents of an existing file (O_TRUNC, never created), in one write(2): for control files. */
   writeText(path: string, text: string): void;
+  /** Adds to an existing file (O_APPEND, never created), in one write(2): `kprobe_events` wants it. */
+  appendText(path: string, text: string): void;
   /** Durable replacement: temporary file, fsync, rename, fsync of the directory. */
   replace(path: string, text: string): void;
   /** An append-only file; each `append` is one write(2), so a killed process loses nothing it appended. */
@@ -54,7 +56,10 @@ export interface Files {
   makeDirectory(path: string, recursive: boolean): void;
   removeDirectory(path: string): void;
   remove(path: string): void;
-  /** inotify on a directory or file; calls back with the changed name. The returned function stops watching. */
+  /**
+   * inotify on a directory or file; calls back with the changed name. Throws `HostError` when the watch cannot be set.
+   * The returned function stops watching; until then the watch keeps the process alive, as a stream does.
+   */
   watch(
     path: string,
     changed: (name: string | null) => void,

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { codeOf } from "./errors.ts";
+import type { Processes, StreamHandle, StreamHandler } from "./host.ts";
+import { streamByPolling } from "./polling.ts";
+
+/** How a file that blocks is read, best first. */
+export type ReaderKind = "setpriv" | "cat" | "poll";
+
+/** As much of a child's standard error as is told. */
+const MESSAGE_CHARACTERS = 400;
+
+/** `kind` is found out at the first stream when not given. */
+export function createProcesses(kind?: ReaderKind): Processes {
+  let found = kind ?? null;
+  const reader = (): ReaderKind => {
+    found ??= findReader();
+    return found;
+  };
+  return {
+    stream: (path, handler) =>
+      reader() === "poll"
+        ? streamByPolling(path, handler)
+        : streamChild(reader(), "cat", [path], handler),
+    streamCommand: (command, args, handler) => streamChild(reader(), command, args, handler),
+    isAlive,
+  };
+}
+
+/**
+ * `setpriv --pdeathsig KILL` lets the kernel kill the child when this process dies, however it dies: an orphaned `cat`
+ * keeps trace_pipe busy (EBUSY) for the next agent. Busybox's setpriv lacks the flag, so it is tried and not only looked
+ * for. A plain `cat` still ends by SIGPIPE, at its next write.
+ */
+function findReader(): ReaderKind {
+  if (runs("setpriv", ["--pdeathsig", "KILL", "cat", "/dev/null"])) return "setpriv";
+  if (runs("cat", ["/dev/null"])) return "cat";
+  return "poll";
+}
+
+function runs(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore", timeout: 2000 }).status === 0;
+}
+
+function streamChild(
+  kind: ReaderKind,
+  command: string,
+  args: readonly string[],
+  handler: StreamHandler,
+): StreamHandle {
+  const words =
+    kind === "setpriv" ? ["setpriv", "--pdeathsig", "KILL", command, ...args] : [command, ...args];
+  return follow(words, handler);
+}
+
+function follow(words: readonly string[], handler: StreamHandler): StreamHandle {
+  const [program = "", ...args] = words;
+  const child = spawn(program, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    // The messages on standard error are read by programs and tests: in English wherever we run.
+    env: { ...process.env, LC_ALL: "C.UTF-8" },
+  });
+  let closed = false;
+  child.stdout.on("data", (chunk: Uint8Array) => {
+    if (!closed) handler.data(chunk);
+  });
+  reportEnd(child, handler);
+  return {
+    close: () => {
+      if (closed) return;
+      closed = true;
+      abandon(child);
+    },
+  };
+}
+
+/** Calls `handler.end` once, when the child is gone and its output is read to the end. */
+function reportEnd(child: ChildProcess, handler: StreamHandler): void {
+  let message = "";
+  let ended = false;
+  const end = (exitCode: number | null) => {
+    if (ended) return;
+    ended = true;
+    handler.end({ exitCode, message: message.trim() });
+  };
+  child.stderr?.on("data", (chunk: Buffer) => {
+    message = (message + chunk.toString("utf8")).slice(0, MESSAGE_CHARACTERS);
+  });
+  child.on("error", (error) => {
+    message = error.message;
+    // A program that never started emits no "close" on some failures (EMFILE).
+    if (child.pid === undefined) end(null);
+  });
+  child.on("close", (exitCode) => end(exitCode));
+}
+
+/** Kills the child and lets this process exit even if the child cannot die (state D). */
+function abandon(child: ChildProcess): void {
+  child.kill("SIGKILL");
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  child.unref();
+}
+
+function isAlive(pid: number): boolean {
+  // kill(2) with 0 or a negative number speaks to groups.
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === "EPERM";
+  }
+}

@@ -1,0 +1,16 @@
+import os from "node:os";
+import { createClock } from "./clock.ts";
+import { createFiles } from "./files.ts";
+import type { Host } from "./host.ts";
+import { createProcesses } from "./processes.ts";
+
+/** The machine this program runs on. */
+export function createHost(): Host {
+  return {
+    clock: createClock(),
+    files: createFiles(),
+    processes: createProcesses(),
+    uid: process.getuid?.() ?? -1,
+    hostname: os.hostname(),
+  };
+}
