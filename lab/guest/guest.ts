@@ -1,0 +1,184 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { type Entry, readArchive } from "./archive.ts";
+import { missingForImage, writeImage } from "./image.ts";
+import { findKernel, type GuestKernel } from "./kernels.ts";
+
+/** What to do in a fresh virtual machine with cgroup v2, tracefs and the repository at /repo. */
+export interface GuestJob {
+  /** A shell script (busybox sh); runs as root in /repo, with its standard error on its standard output. */
+  readonly script: string;
+  /** More files: absolute paths, or relative to /job. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** `6.1`, `6.12`, … or the path of a kernel image; the installed one by default. */
+  readonly kernel?: string;
+  /** Memory of the machine in MiB; 768 by default. */
+  readonly memoryMib?: number;
+  /** Words added to the kernel's command line. */
+  readonly kernelArguments?: string;
+  /** The machine is ended after this time; 120 s by default. */
+  readonly timeoutSeconds?: number;
+  /** Gets the script's output as it comes. */
+  readonly onOutput?: (text: string) => void;
+}
+
+export interface GuestResult {
+  readonly exitCode: number;
+  /** Standard output and error of the script. */
+  readonly output: string;
+  /** What the script left in /job/out, by path relative to it. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Seconds since the guest's boot when the script began and ended, by the guest's clock. */
+  readonly uptimeSeconds: { readonly begin: number; readonly end: number };
+}
+
+/** The guest did not come to the end of its script; `output` is all it said, from boot on. */
+export class GuestError extends Error {
+  readonly output: string;
+  constructor(message: string, output: string) {
+    super(`${message}; its last words:\n${output.slice(-2000)}`);
+    this.name = "GuestError";
+    this.output = output;
+  }
+}
+
+/** Whether this machine can run a guest; if not, what is missing and how to get it. */
+export function guestAvailable(
+  kernel?: string,
+): { readonly ok: true } | { readonly ok: false; readonly reason: string } {
+  const reason = missing(kernel);
+  return reason === null ? { ok: true } : { ok: false, reason };
+}
+
+function missing(kernel: string | undefined): string | null {
+  if (process.arch !== "x64") return "the guest is an x86-64 machine";
+  if (!onPath("qemu-system-x86_64"))
+    return "qemu-system-x86_64 is missing: apt-get install qemu-system-x86";
+  if (!onPath("gcc")) return "gcc is missing: apt-get install gcc libc6-dev";
+  if (findKernel(kernel) === null)
+    return kernel === undefined
+      ? "no kernel to boot in /boot: apt-get install linux-image-cloud-amd64"
+      : `no kernel ${kernel}: bin/node lab/guest/main.ts --fetch-kernels`;
+  return missingForImage();
+}
+
+/** Boots a guest, runs the script and returns what it said. Rejects with `GuestError` when it did not end by itself. */
+export async function runInGuest(job: GuestJob): Promise<GuestResult> {
+  const reason = missing(job.kernel);
+  const kernel = findKernel(job.kernel);
+  if (reason !== null || kernel === null) throw new Error(reason ?? "no kernel");
+  const directory = mkdtempSync(join(tmpdir(), "oomwitness-guest-"));
+  try {
+    writeImage(join(directory, "initrd"), jobEntries(job));
+    return await boot(job, kernel, directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function boot(job: GuestJob, kernel: GuestKernel, directory: string): Promise<GuestResult> {
+  // A mark nobody can know beforehand, so that no output of the script can be taken for the end.
+  const token = randomBytes(8).toString("hex");
+  const child = startMachine(kernel, directory, job, token);
+  const console_ = new GuestConsole(token, job.onOutput ?? (() => {}));
+  const timeoutSeconds = job.timeoutSeconds ?? 120;
+  const ended = await follow(child, console_, timeoutSeconds);
+  if (ended === "timeout")
+    throw new GuestError(`guest not done in ${timeoutSeconds} s`, console_.text);
+  const result = console_.result();
+  if (result === null) throw new GuestError(`guest ended early (${ended})`, console_.text);
+  const archive = readArchive(readFileSync(join(directory, "results")));
+  const files = [...archive].map(([path, data]) => [path.replace(/^\.\//, ""), data.toString()]);
+  return { ...result, files: Object.fromEntries(files) };
+}
+
+function jobEntries(job: GuestJob): Entry[] {
+  const files = Object.entries(job.files ?? {}).map(([path, data]): Entry => {
+    const place = path.startsWith("/") ? path.slice(1) : `job/${path}`;
+    return { path: place, kind: "file", data: Buffer.from(data), executable: true };
+  });
+  const script = Buffer.from(job.script);
+  return [{ path: "job/script", kind: "file", data: script, executable: true }, ...files];
+}
+
+function startMachine(kernel: GuestKernel, directory: string, job: GuestJob, token: string) {
+  const append = `console=ttyS0 quiet loglevel=2 panic=-1 reboot=t rdinit=/init lab.token=${token}`;
+  const qemu = [
+    ...["qemu-system-x86_64", "-M", kernel.machine, "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-smp", "2", "-m", String(job.memoryMib ?? 768), "-kernel", kernel.path],
+    ...["-initrd", join(directory, "initrd"), "-append", `${append} ${job.kernelArguments ?? ""}`],
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+    ...["-chardev", `file,id=results,path=${join(directory, "results")}`],
+    ...["-device", "isa-serial,chardev=results,iobase=0x2f8,irq=3"],
+  ];
+  // The machine dies with us, whatever ends us.
+  return spawn("setpriv", ["--pdeathsig", "KILL", ...qemu], { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+function follow(child: ChildProcess, screen: GuestConsole, seconds: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, seconds * 1000);
+    child.stdout?.on("data", (chunk: Buffer) => screen.add(chunk.toString("latin1")));
+    child.stderr?.on("data", (chunk: Buffer) => screen.add(chunk.toString("latin1")));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve(late ? "timeout" : `QEMU's exit status ${code}`);
+    });
+  });
+}
+
+/** Cuts the script's output out of what the guest's console shows: `@@begin:TOKEN 2.41 … @@end:TOKEN 0 4.44`. */
+class GuestConsole {
+  text = "";
+  private readonly token: string;
+  private readonly onOutput: (text: string) => void;
+  private shown = -1;
+
+  constructor(token: string, onOutput: (text: string) => void) {
+    this.token = token;
+    this.onOutput = onOutput;
+  }
+
+  add(text: string): void {
+    this.text += text;
+    if (this.shown < 0) this.shown = this.outputStart();
+    if (this.shown < 0) return;
+    const end = this.text.indexOf(`@@end:${this.token}`, this.shown);
+    const upTo = end < 0 ? this.text.lastIndexOf("\n") + 1 : end;
+    if (upTo > this.shown) this.onOutput(decode(this.text.slice(this.shown, upTo)));
+    this.shown = Math.max(this.shown, upTo);
+  }
+
+  /** `null` when the script did not end. */
+  result(): Omit<GuestResult, "files"> | null {
+    const pattern = `@@begin:${this.token} (\\S+)\\n([^]*)@@end:${this.token} (\\d+) (\\S+)\\n`;
+    const match = new RegExp(pattern).exec(this.text);
+    if (match === null) return null;
+    const [, begin, output, code, end] = match;
+    const uptimeSeconds = { begin: Number(begin), end: Number(end) };
+    return { exitCode: Number(code), output: decode(output ?? ""), uptimeSeconds };
+  }
+
+  private outputStart(): number {
+    const match = new RegExp(`@@begin:${this.token} \\S+\\n`).exec(this.text);
+    return match === null ? -1 : match.index + match[0].length;
+  }
+}
+
+function decode(latin1: string): string {
+  return Buffer.from(latin1, "latin1").toString("utf8");
+}
+
+function onPath(program: string): boolean {
+  const path = process.env["PATH"] ?? "";
+  return path.split(delimiter).some((directory) => existsSync(join(directory, program)));
+}
