@@ -30,7 +30,7 @@ export interface Victim {
  * How a cgroup became known. `kernel`: the kernel named it with the kill (summary line, probe). `proc`: /proc/PID/cgroup
  * of the dying process. `group`: it is a member of a group kill of this cgroup. `lineage`: its parent's, by a recorded fork.
  */
-export type CgroupBasis = "kernel" | "proc" | "group" | "lineage";
+export type CgroupBasis = "kernel" | "proc" | "group" | "lineage" | "counter";
 
 /** The victim's memory cgroup, stamped at the edge; an observation without one says `null`, never a guess. */
 export interface CgroupStamp {
@@ -86,6 +86,8 @@ export interface GroupObservation extends Evidence {
   readonly incident: string;
   /** The cgroup with memory.oom.group set; `null` when the source cannot tell. */
   readonly cgroup: string | null;
+  /** `sequence`s of the kills that belong to it, when they were reported before that was known. */
+  readonly members?: readonly string[];
 }
 
 /** "OOM victim … is already exiting. Skip killing the task": the books did not count this one (facts 1.1). */
@@ -113,6 +115,15 @@ export interface CounterObservation extends Evidence {
   readonly final: boolean;
 }
 
+/** Limits in force around a cgroup when a kill pointed at it: the log's own words are rate-limited away in a storm. */
+export interface LimitsObservation extends Evidence {
+  readonly kind: "limits";
+  readonly source: "cgroup";
+  readonly path: string;
+  /** The cgroup itself and its ancestors that have a finite limit, innermost first. */
+  readonly chain: readonly { readonly path: string; readonly limitBytes: number }[];
+}
+
 /** One book of the kernel. `subtree` counts descendants too (v2 memory.events); `local` does not. */
 export type Book =
   | { readonly kind: "node" }
@@ -126,4 +137,9 @@ export type Book =
       readonly limitBytes: number | null;
     };
 
-export type Observation = KillObservation | GroupObservation | SkipObservation | CounterObservation;
+export type Observation =
+  | KillObservation
+  | GroupObservation
+  | SkipObservation
+  | CounterObservation
+  | LimitsObservation;

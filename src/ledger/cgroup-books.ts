@@ -1,0 +1,167 @@
+import type { Book, CounterObservation } from "../model/observation.ts";
+import { booked, bookedBy, type Count, groupsBooked, openCount, readCount } from "./book.ts";
+import { isWithin } from "./identity.ts";
+import { bookWeight, type Kill } from "./kill.ts";
+
+export type CgroupIdentity = Extract<Book, { kind: "cgroup" }>;
+
+/** The kernel's book of one cgroup beside what our records say of it. */
+export interface CgroupBook {
+  readonly identity: CgroupIdentity;
+  readonly count: Count;
+  /** Book entries that recorded kills explain. */
+  explained: number;
+  /** Group kills that are known to have doubled an entry of this book: already part of `explained`. */
+  doubled: number;
+  final: boolean;
+}
+
+/** Books kept at once; a cgroup with a kill costs one or two. Beyond it the longest-unread closed one goes. */
+const BOOKS_KEPT = 10_000;
+
+/** All cgroup books, by path. Knows which books a kill in a given cgroup must appear in. */
+export class CgroupBooks {
+  readonly #byPath = new Map<string, CgroupBook[]>();
+  #size = 0;
+  #droppedGroups = 0;
+  /** Books given up because there were too many. */
+  dropped = 0;
+
+  *all(): IterableIterator<CgroupBook> {
+    for (const books of this.#byPath.values()) yield* books;
+  }
+
+  /** Which hierarchy the memory controller is on, as far as any book tells. */
+  get version(): 1 | 2 | null {
+    for (const book of this.all()) return book.identity.version;
+    return null;
+  }
+
+  /** Books of exactly this cgroup. */
+  at(path: string): readonly CgroupBook[] {
+    return this.#byPath.get(path) ?? [];
+  }
+
+  /** Takes a reading. `kills` are the recent kills, to fill a book that is opened after its first kill was recorded. */
+  observe(observation: CounterObservation, fresh: boolean, kills: Iterable<Kill>): void {
+    if (observation.book.kind !== "cgroup") return;
+    const identity = observation.book;
+    const known = this.#find(identity);
+    if (known !== undefined) {
+      readCount(known.count, observation);
+      known.final ||= observation.final;
+      return;
+    }
+    const book: CgroupBook = {
+      identity,
+      count: openCount(observation, fresh),
+      explained: 0,
+      doubled: 0,
+      final: observation.final,
+    };
+    this.restore(book);
+    for (const kill of kills) this.#enter(book, kill, 1);
+  }
+
+  /** Puts back a book as a checkpoint holds it. */
+  restore(book: CgroupBook): void {
+    const books = this.#byPath.get(book.identity.path);
+    if (books === undefined) this.#byPath.set(book.identity.path, [book]);
+    else books.push(book);
+    this.#size++;
+    if (this.#size > BOOKS_KEPT) this.#dropOne();
+  }
+
+  /** The kill is now (`sign` 1) or no longer (-1) attributed to its cgroup: all books above it know. */
+  enter(kill: Kill, sign: 1 | -1): void {
+    if (kill.cgroup === null) return;
+    for (const path of pathAndAncestors(kill.cgroup.path)) {
+      for (const book of this.#byPath.get(path) ?? []) this.#enter(book, kill, sign);
+    }
+  }
+
+  /** Group kills booked by the outermost books: v2 counts are hierarchical, so these hold each once. */
+  groupsBooked(): number {
+    let groups = this.#droppedGroups;
+    for (const book of this.all()) groups += outermostGroups(book);
+    return groups;
+  }
+
+  #enter(book: CgroupBook, kill: Kill, sign: 1 | -1): void {
+    if (!belongs(book, kill)) return;
+    book.explained += sign * bookWeight(kill);
+    if (kill.doubled) book.doubled += sign;
+  }
+
+  #find(identity: CgroupIdentity): CgroupBook | undefined {
+    return this.#byPath
+      .get(identity.path)
+      ?.find(
+        (book) =>
+          book.identity.extent === identity.extent &&
+          (book.identity.id === null || identity.id === null || book.identity.id === identity.id),
+      );
+  }
+
+  #dropOne(): void {
+    let oldest: CgroupBook | undefined;
+    for (const book of this.all()) {
+      if (oldest === undefined || book.count.readAt < oldest.count.readAt) oldest = book;
+    }
+    if (oldest === undefined) return;
+    const rest = (this.#byPath.get(oldest.identity.path) ?? []).filter((book) => book !== oldest);
+    if (rest.length === 0) this.#byPath.delete(oldest.identity.path);
+    else this.#byPath.set(oldest.identity.path, rest);
+    this.#size--;
+    this.dropped++;
+    this.#droppedGroups += outermostGroups(oldest);
+  }
+}
+
+function outermostGroups(book: CgroupBook): number {
+  const outermost = book.identity.extent === "subtree" && book.identity.path.lastIndexOf("/") === 0;
+  return outermost ? groupsBooked(book.count) : 0;
+}
+
+/**
+ * Entries of the book that no record explains. A group kill that the kernel counted but nobody saw double-counting
+ * explains one more, because its first victim is entered twice (facts 0.1).
+ */
+export function deficit(book: CgroupBook): number {
+  const raw = booked(book.count) - book.explained;
+  if (raw <= 0) return raw;
+  const doubt = Math.max(0, groupsBooked(book.count) - book.doubled);
+  return raw - Math.min(raw, doubt);
+}
+
+/** Like `deficit`, for what was booked up to `time`; `later` are the recent kills after it. */
+export function deficitBy(book: CgroupBook, time: number, later: readonly Kill[]): number {
+  const now = deficit(book);
+  if (now <= 0) return now;
+  let explainedLater = 0;
+  for (const kill of later) if (belongs(book, kill)) explainedLater += bookWeight(kill);
+  const bookedLater = booked(book.count) - bookedBy(book.count, time);
+  return Math.min(now, now - bookedLater + explainedLater);
+}
+
+/** Whether the kernel enters `kill` into `book`. */
+export function belongs(book: CgroupBook, kill: Kill): boolean {
+  const { cgroup } = kill;
+  if (cgroup === null) return false;
+  const { identity, count } = book;
+  if (kill.at.monotonicMicroseconds + kill.at.uncertaintyMicroseconds < count.openedAt)
+    return false;
+  if (identity.extent === "local" && cgroup.path !== identity.path) return false;
+  if (!isWithin(cgroup.path, identity.path)) return false;
+  const samePath = cgroup.path === identity.path;
+  return !samePath || cgroup.id === null || identity.id === null || cgroup.id === identity.id;
+}
+
+/** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`. The root has no book on v2 and is given as itself. */
+export function pathAndAncestors(path: string): string[] {
+  const paths = [path];
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+    paths.push(path.slice(0, end));
+  }
+  return paths;
+}

@@ -1,0 +1,139 @@
+import type { KillObservation } from "../model/observation.ts";
+import { commsAgree, type Kill } from "./kill.ts";
+
+/**
+ * Two sources stamp the same kill within their own uncertainties plus the time the kernel spends between the tracepoint
+ * and the log line; 0.1 s covers a slow console. A pid is not reused as a victim within that.
+ */
+const SLACK_MICROSECONDS = 100_000;
+
+/** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
+const BUCKET_MICROSECONDS = 2 ** 30;
+
+/**
+ * The id of a kill whose victim is known: boot, thread id, and a coarse kernel time that every source agrees on. It uses
+ * evidence only, so a replay, a restart and a second program on the same machine give the same id.
+ */
+export function killId(bootId: string, tid: number, monotonicMicroseconds: number): string {
+  const bucket = Math.max(0, Math.floor(monotonicMicroseconds / BUCKET_MICROSECONDS));
+  return `${bootId.slice(0, 8)}-${tid}-${bucket.toString(36)}`;
+}
+
+/** The id of a kill that only a counter saw: the value the counter reached with it. */
+export function unknownKillId(bootId: string, book: string, count: number): string {
+  return `${bootId.slice(0, 8)}-${book}${count}`;
+}
+
+/**
+ * The ledger's memory of recent kills, by every name that evidence may use for them. Bounded by `forget`.
+ */
+export class KillIndex {
+  readonly #byEvidence = new Map<string, Kill>();
+  readonly #byTid = new Map<number, Kill[]>();
+  readonly #byId = new Map<string, Kill>();
+  /** Victims nobody saw, waiting for late evidence. */
+  readonly #unknown = new Set<Kill>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  all(): IterableIterator<Kill> {
+    return this.#byId.values();
+  }
+
+  byId(id: string): Kill | undefined {
+    return this.#byId.get(id);
+  }
+
+  byEvidence(source: string, sequence: string): Kill | undefined {
+    return this.#byEvidence.get(`${source}:${sequence}`);
+  }
+
+  /** `id`, or `id.2`, `id.3` … when another kill already has it (pid reuse within one bucket). */
+  freeId(id: string): string {
+    if (!this.#byId.has(id)) return id;
+    let ordinal = 2;
+    while (this.#byId.has(`${id}.${ordinal}`)) ordinal++;
+    return `${id}.${ordinal}`;
+  }
+
+  /** Makes every name of `kill` known; call again after its evidence or victim grew. */
+  add(kill: Kill): void {
+    this.#byId.set(kill.id, kill);
+    for (const [source, sequence] of Object.entries(kill.evidence)) {
+      this.#byEvidence.set(`${source}:${sequence}`, kill);
+    }
+    if (kill.victim === null) {
+      this.#unknown.add(kill);
+      return;
+    }
+    this.#unknown.delete(kill);
+    const same = this.#byTid.get(kill.victim.tid);
+    if (same === undefined) this.#byTid.set(kill.victim.tid, [kill]);
+    else if (!same.includes(kill)) same.push(kill);
+  }
+
+  forget(kill: Kill): void {
+    this.#byId.delete(kill.id);
+    this.#unknown.delete(kill);
+    for (const [source, sequence] of Object.entries(kill.evidence)) {
+      this.#byEvidence.delete(`${source}:${sequence}`);
+    }
+    if (kill.victim === null) return;
+    const rest = this.#byTid.get(kill.victim.tid)?.filter((other) => other !== kill) ?? [];
+    if (rest.length === 0) this.#byTid.delete(kill.victim.tid);
+    else this.#byTid.set(kill.victim.tid, rest);
+  }
+
+  /** The kill that `observation` speaks of, or undefined when it is news. */
+  find(observation: KillObservation): Kill | undefined {
+    return (
+      this.byEvidence(observation.source, observation.sequence) ??
+      this.#nearest(
+        observation,
+        (kill) => observation.repeat || kill.evidence[observation.source] === undefined,
+      )
+    );
+  }
+
+  /** A kill that only a counter saw and that this evidence may explain. */
+  findUnknown(observation: KillObservation): Kill | undefined {
+    const { monotonicMicroseconds: at, uncertaintyMicroseconds } = observation.at;
+    const slack = uncertaintyMicroseconds + SLACK_MICROSECONDS;
+    for (const kill of this.#unknown) {
+      if (kill.window === null) continue;
+      if (at < kill.window.from - slack || at > kill.window.to + slack) continue;
+      const [known, offered] = [kill.cgroup?.path ?? null, observation.cgroup?.path ?? null];
+      if (known === null || offered === null || isWithin(offered, known)) return kill;
+    }
+    return undefined;
+  }
+
+  #nearest(observation: KillObservation, fits: (kill: Kill) => boolean): Kill | undefined {
+    let best: Kill | undefined;
+    let bestDistance = Number.POSITIVE_INFINITY;
+    for (const kill of this.#byTid.get(observation.victim.tid) ?? []) {
+      const distance = Math.abs(
+        kill.at.monotonicMicroseconds - observation.at.monotonicMicroseconds,
+      );
+      if (distance > tolerance(kill, observation) || distance >= bestDistance || !fits(kill))
+        continue;
+      if (!commsAgree(kill.victim?.comm ?? null, observation.victim.comm)) continue;
+      best = kill;
+      bestDistance = distance;
+    }
+    return best;
+  }
+}
+
+function tolerance(kill: Kill, observation: KillObservation): number {
+  return (
+    kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds + SLACK_MICROSECONDS
+  );
+}
+
+/** Whether cgroup `path` is `ancestor` or below it. */
+export function isWithin(path: string, ancestor: string): boolean {
+  return ancestor === "/" || path === ancestor || path.startsWith(`${ancestor}/`);
+}

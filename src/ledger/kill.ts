@@ -1,0 +1,123 @@
+import type {
+  CgroupStamp,
+  KillObservation,
+  KillSourceName,
+  LimitEvidence,
+  SourceName,
+  Victim,
+} from "../model/observation.ts";
+import type { Attribution } from "../model/record.ts";
+import type { Instant } from "../model/time.ts";
+
+/** A kill as the ledger keeps it: all evidence merged, plain data, so that it can go into a checkpoint as it is. */
+export interface Kill {
+  readonly id: string;
+  revision: number;
+  at: Instant;
+  /** For a victim nobody saw: the kernel counted the kill between these moments (µs, monotonic). */
+  readonly window: { readonly from: number; readonly to: number } | null;
+  /** Null while only counters know of it. */
+  victim: Victim | null;
+  cgroup: CgroupStamp | null;
+  attribution: Attribution;
+  /** As printed for this kill; what is concluded from the limits in force is added when the record is made. */
+  limit: LimitEvidence | null;
+  trigger: KillObservation["trigger"];
+  /** Which source saw it under which sequence: the identity of the evidence. */
+  evidence: Partial<Record<KillSourceName, string>>;
+  /** The run of the OOM killer each source put it in. */
+  incidents: Partial<Record<KillSourceName, string>>;
+  group: boolean;
+  /** The kernel counted it twice: first victim of a group kill (facts 0.1). */
+  doubled: boolean;
+  /** The kernel's books have it at all (facts 0.6). */
+  readonly counted: boolean;
+  readonly recovered: boolean;
+  /** First victim of a group kill, and counted as such. */
+  groupFirst: boolean;
+  /** It happened after the node's book was opened, so that book must have it. */
+  inNodeBook: boolean;
+  /** When the ledger learned of it (µs, monotonic). */
+  readonly openedAt: number;
+  witnesses: SourceName[];
+}
+
+/** Names by which two sources can mean the same process differ in escapes and length: only a clear contradiction counts. */
+export function commsAgree(left: string | null, right: string | null): boolean {
+  if (left === null || right === null) return true;
+  return plain(left) === plain(right);
+}
+
+/** Bytes that sources escape or replace differently are left out of the comparison. */
+function plain(comm: string): string {
+  return comm.replace(/[^!-~]|\\/g, "").slice(0, 15);
+}
+
+const BASIS_RANK = { kernel: 4, proc: 3, group: 2, lineage: 1, counter: 0 } as const;
+
+/** `exact` when the kernel or /proc named the victim's own cgroup; `inferred` when it follows from something else. */
+export function attributionOf(cgroup: CgroupStamp | null): Attribution {
+  if (cgroup === null) return "none";
+  return BASIS_RANK[cgroup.basis] >= BASIS_RANK.proc ? "exact" : "inferred";
+}
+
+/** The stamp with the better basis; what it lacks (id, version) is taken from the other when they mean the same path. */
+export function betterStamp(
+  current: CgroupStamp | null,
+  offered: CgroupStamp | null,
+): CgroupStamp | null {
+  if (current === null || offered === null) return current ?? offered;
+  const [better, other] =
+    BASIS_RANK[offered.basis] > BASIS_RANK[current.basis] ? [offered, current] : [current, offered];
+  if (better.path !== other.path) return better;
+  return { ...better, id: better.id ?? other.id, version: better.version ?? other.version };
+}
+
+/** Merges member by member: what is known stays, what was unknown is filled. Commutative but for contradictions. */
+export function mergeVictim(current: Victim | null, offered: Victim, prefer: boolean): Victim {
+  if (current === null) return offered;
+  const [first, second] = prefer ? [offered, current] : [current, offered];
+  return {
+    pid: first.pid ?? second.pid,
+    tid: current.tid,
+    comm: first.comm ?? second.comm,
+    uid: first.uid ?? second.uid,
+    oomScoreAdj: first.oomScoreAdj ?? second.oomScoreAdj,
+    totalVmBytes: first.totalVmBytes ?? second.totalVmBytes,
+    anonRssBytes: first.anonRssBytes ?? second.anonRssBytes,
+    fileRssBytes: first.fileRssBytes ?? second.fileRssBytes,
+    shmemRssBytes: first.shmemRssBytes ?? second.shmemRssBytes,
+    pageTableBytes: first.pageTableBytes ?? second.pageTableBytes,
+  };
+}
+
+export function mergeLimit(
+  current: LimitEvidence | null,
+  offered: LimitEvidence | null,
+): LimitEvidence | null {
+  if (current === null || offered === null) return current ?? offered;
+  return {
+    constraint: current.constraint ?? offered.constraint,
+    cgroup: current.cgroup ?? offered.cgroup,
+    bytes: current.bytes ?? offered.bytes,
+  };
+}
+
+/** How many times the kernel's books hold this kill. */
+export function bookWeight(kill: Kill): number {
+  return (kill.counted ? 1 : 0) + (kill.doubled ? 1 : 0);
+}
+
+/** Whether two stamps that both claim to know name different cgroups. */
+export function contradicts(current: CgroupStamp | null, next: CgroupStamp | null): boolean {
+  if (current === null || next === null || current.path === next.path) return false;
+  return attributionOf(current) === "exact" && attributionOf(next) === "exact";
+}
+
+export function mergeTrigger(
+  current: KillObservation["trigger"],
+  offered: KillObservation["trigger"],
+): KillObservation["trigger"] {
+  if (current === null || offered === null) return current ?? offered;
+  return { pid: current.pid ?? offered.pid, comm: current.comm ?? offered.comm };
+}

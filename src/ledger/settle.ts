@@ -1,0 +1,166 @@
+import { type Count, type Step, unexplainedSteps } from "./book.ts";
+import { belongs, type CgroupBook, type CgroupBooks, deficitBy } from "./cgroup-books.ts";
+import { attributionOf, bookWeight, type Kill } from "./kill.ts";
+import type { NodeBook } from "./node-book.ts";
+
+/** A kill only counters know of, before the ledger gives it an id. */
+export interface MissingKill {
+  /** Names the book in the id: `n` for the node, `c<cgroup id>-` for a cgroup. */
+  readonly book: string;
+  /** The value the counter reached with this kill. */
+  readonly count: number;
+  readonly kill: Omit<Kill, "id" | "recovered" | "openedAt">;
+}
+
+/** Readings and kill times may disagree by this much before a kill is looked for in another reading. */
+const SLACK_MICROSECONDS = 300_000;
+/** Records made of one look at the books; the next look makes more. Bounds the work of one step after a long absence. */
+const AT_ONCE = 1_000;
+
+/**
+ * Kills that were in the kernel's books by `by` (µs, monotonic) and that no record explains, of one book: the innermost
+ * cgroup that has too many, else the node. Empty when the books balance. The node's book, where there is one, is the
+ * judge: what it does not miss is not missing, whatever a cgroup says.
+ */
+export function missingKills(
+  by: number,
+  node: NodeBook,
+  books: CgroupBooks,
+  order: readonly Kill[],
+): MissingKill[] {
+  const later = killsAfter(order, by);
+  const room = roomInNode(by, node, books, later);
+  if (room <= 0) return [];
+  const book = innermostDeficit(by, books, later);
+  if (book !== null) {
+    return missingFromCgroup(book, Math.min(room, deficitBy(book, by, later), AT_ONCE), order);
+  }
+  if (node.count === null) return [];
+  return missingFromNode(node.count, Math.min(room, AT_ONCE), order);
+}
+
+function roomInNode(
+  by: number,
+  node: NodeBook,
+  books: CgroupBooks,
+  later: readonly Kill[],
+): number {
+  if (node.count === null) return Number.POSITIVE_INFINITY;
+  const groups = books.groupsBooked();
+  return Math.min(node.missingBy(by, later, groups), node.unaccounted(groups, 0) ?? 0);
+}
+
+/** Kills that happened after `time`; the ledger learned of them later still. */
+function killsAfter(order: readonly Kill[], time: number): Kill[] {
+  const later: Kill[] = [];
+  for (let index = order.length - 1; index >= 0; index--) {
+    const kill = order[index];
+    if (kill === undefined || kill.openedAt <= time) break;
+    if (kill.at.monotonicMicroseconds > time) later.push(kill);
+  }
+  return later;
+}
+
+function innermostDeficit(
+  by: number,
+  books: CgroupBooks,
+  later: readonly Kill[],
+): CgroupBook | null {
+  let best: CgroupBook | null = null;
+  for (const book of books.all()) {
+    if (deficitBy(book, by, later) <= 0) continue;
+    if (best === null || rank(book) > rank(best)) best = book;
+  }
+  return best;
+}
+
+/** Deeper is more exact; of one cgroup its own count is more exact than that with descendants. */
+function rank({ identity }: CgroupBook): number {
+  return identity.path.split("/").length * 2 + (identity.extent === "local" ? 1 : 0);
+}
+
+function missingFromCgroup(
+  book: CgroupBook,
+  amount: number,
+  order: readonly Kill[],
+): MissingKill[] {
+  const times = killTimes(order.filter((kill) => belongs(book, kill)));
+  const { path, id, version, extent } = book.identity;
+  const cgroup = { path, id, version, basis: extent === "local" ? "kernel" : "counter" } as const;
+  return makeMissing(book.count, amount, times, `c${id ?? 0}-`).map((missing) => ({
+    ...missing,
+    kill: {
+      ...missing.kill,
+      cgroup,
+      attribution: attributionOf(cgroup),
+      witnesses: ["cgroup"],
+    },
+  }));
+}
+
+function missingFromNode(count: Count, amount: number, order: readonly Kill[]): MissingKill[] {
+  return makeMissing(count, amount, killTimes(order.filter((kill) => kill.inNodeBook)), "n");
+}
+
+function killTimes(kills: readonly Kill[]): number[] {
+  return kills
+    .flatMap((kill) =>
+      Array.from({ length: bookWeight(kill) }, () => kill.at.monotonicMicroseconds),
+    )
+    .sort((left, right) => left - right);
+}
+
+function makeMissing(
+  count: Count,
+  amount: number,
+  times: readonly number[],
+  book: string,
+): MissingKill[] {
+  const whole: Step = { from: count.openedAt, to: count.readAt, delta: amount };
+  const windows = unexplainedSteps(count, times, SLACK_MICROSECONDS).flatMap((step) =>
+    Array.from({ length: step.delta }, () => step),
+  );
+  return Array.from({ length: amount }, (_, index) => ({
+    book,
+    count: count.value - amount + index + 1,
+    kill: unknownKill(windows[index] ?? whole, count),
+  }));
+}
+
+/** The kill happened within the window; its record says the end of it, the moment the counter proved it. */
+function unknownKill(window: Step, count: Count): MissingKill["kill"] {
+  return {
+    revision: 0,
+    at: {
+      monotonicMicroseconds: window.to,
+      wallMicroseconds: window.to + count.wallOffset,
+      uncertaintyMicroseconds: window.to - window.from,
+    },
+    window: { from: window.from, to: window.to },
+    victim: null,
+    cgroup: null,
+    attribution: "none",
+    limit: null,
+    trigger: null,
+    evidence: {},
+    incidents: {},
+    group: false,
+    doubled: false,
+    counted: true,
+    groupFirst: false,
+    inNodeBook: true,
+    witnesses: ["vmstat"],
+  };
+}
+
+/** Whether a reading of the counter rose over the time of the kill. */
+export function coveringStep(count: Count | null, kill: Kill): boolean {
+  if (count === null) return false;
+  const { monotonicMicroseconds: at, uncertaintyMicroseconds: margin } = kill.at;
+  for (let index = count.steps.length - 1; index >= 0; index--) {
+    const step = count.steps[index];
+    if (step === undefined || step.to < at - margin) return false;
+    if (step.from <= at + margin) return true;
+  }
+  return false;
+}
