@@ -42,6 +42,32 @@ export interface Kill {
   witnesses: SourceName[];
 }
 
+/** The kill as its first evidence tells it. */
+export function killFrom(
+  id: string,
+  observation: KillObservation,
+  known: Pick<Kill, "doubled" | "recovered" | "inNodeBook" | "openedAt">,
+): Kill {
+  return {
+    id,
+    revision: 0,
+    at: observation.at,
+    window: null,
+    victim: observation.victim,
+    cgroup: observation.cgroup,
+    attribution: attributionOf(observation.cgroup),
+    limit: observation.limit,
+    trigger: observation.trigger,
+    evidence: { [observation.source]: observation.sequence },
+    incidents: {},
+    group: observation.group,
+    counted: observation.counted,
+    groupFirst: false,
+    witnesses: [observation.source],
+    ...known,
+  };
+}
+
 /** Names by which two sources can mean the same process differ in escapes and length: only a clear contradiction counts. */
 export function commsAgree(left: string | null, right: string | null): boolean {
   if (left === null || right === null) return true;

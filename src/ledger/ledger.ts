@@ -20,6 +20,7 @@ import {
   betterStamp,
   contradicts,
   type Kill,
+  killFrom,
   mergeLimit,
   mergeTrigger,
   mergeVictim,
@@ -28,6 +29,7 @@ import { Limits } from "./limits.ts";
 import { emptyTotals, NodeBook, type Totals } from "./node-book.ts";
 import { Outbox } from "./outbox.ts";
 import { renderKill } from "./render.ts";
+import { Repeats } from "./repeats.ts";
 import { coveringStep, missingKills } from "./settle.ts";
 
 export interface LedgerOptions {
@@ -51,8 +53,6 @@ const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
 /** Settled kills stay known this long, for evidence that comes again (a replayed log is cut off by its cursor). */
 const MEMORY_MICROSECONDS = 600 * SECOND;
 const KILLS_KEPT = 20_000;
-/** Second entries of group kills waiting for the kill they double. */
-const REPEATS_KEPT = 1_000;
 
 /**
  * The books. Takes observations in any order, late, doubled or missing, and makes records: each kill opened once, amended
@@ -71,7 +71,7 @@ export class Ledger {
   readonly #outbox: Outbox;
   /** In the order the ledger learned of them, newest last. */
   #order: Kill[] = [];
-  #repeats: KillObservation[] = [];
+  readonly #repeats = new Repeats();
   #now: number;
   #settledAt = 0;
   #forgotAt = 0;
@@ -190,7 +190,7 @@ export class Ledger {
   #observeKill(observation: KillObservation): void {
     const known = this.#kills.find(observation);
     if (observation.repeat) {
-      if (known === undefined) this.#park(observation);
+      if (known === undefined) this.#repeats.park(observation);
       else this.#double(known, observation.source);
       return;
     }
@@ -202,8 +202,12 @@ export class Ledger {
   #open(observation: KillObservation, doubled: boolean): void {
     const at = observation.at.monotonicMicroseconds;
     const id = killId(this.#options.bootId, observation.victim.tid, at);
-    const kill = this.#newKill(this.#kills.freeId(id), observation, doubled);
-    kill.inNodeBook = this.#node.holds(kill);
+    const kill = killFrom(this.#kills.freeId(id), observation, {
+      doubled,
+      recovered: at < this.#options.startedAt,
+      inNodeBook: this.#node.holds(observation),
+      openedAt: this.#now,
+    });
     this.#node.enter(kill, 1);
     this.#books.enter(kill, 1);
     this.#remember(kill);
@@ -211,30 +215,6 @@ export class Ledger {
     this.#afterAttribution(kill, observation);
     this.#outbox.opened(kill);
     this.#claimRepeats(kill);
-  }
-
-  #newKill(id: string, observation: KillObservation, doubled: boolean): Kill {
-    return {
-      id,
-      revision: 0,
-      at: observation.at,
-      window: null,
-      victim: observation.victim,
-      cgroup: observation.cgroup,
-      attribution: attributionOf(observation.cgroup),
-      limit: observation.limit,
-      trigger: observation.trigger,
-      evidence: { [observation.source]: observation.sequence },
-      incidents: {},
-      group: observation.group,
-      doubled,
-      counted: observation.counted,
-      recovered: observation.at.monotonicMicroseconds < this.#options.startedAt,
-      groupFirst: false,
-      inNodeBook: true,
-      openedAt: this.#now,
-      witnesses: [observation.source],
-    };
   }
 
   #merge(kill: Kill, observation: KillObservation): void {
@@ -356,31 +336,15 @@ export class Ledger {
     this.#touch(kill);
   }
 
-  #park(observation: KillObservation): void {
-    const same = (other: KillObservation) =>
-      other.source === observation.source && other.sequence === observation.sequence;
-    if (this.#repeats.some(same)) return;
-    this.#repeats.push(observation);
-    if (this.#repeats.length > REPEATS_KEPT) this.#repeats.shift();
-  }
-
   #claimRepeats(kill: Kill): void {
-    if (this.#repeats.length === 0) return;
-    this.#repeats = this.#repeats.filter((repeat) => {
-      if (this.#kills.find(repeat) !== kill) return true;
-      this.#double(kill, repeat.source);
-      return false;
-    });
+    const claimed = this.#repeats.claim((repeat) => this.#kills.find(repeat) === kill);
+    for (const repeat of claimed) this.#double(kill, repeat.source);
   }
 
   /** A second entry whose first never came: it is the only word of that kill. */
   #openWaitingRepeats(): void {
-    const due = this.#repeats.filter(
-      (repeat) => repeat.at.monotonicMicroseconds <= this.#now - this.#settleMicroseconds,
-    );
-    if (due.length === 0) return;
-    this.#repeats = this.#repeats.filter((repeat) => !due.includes(repeat));
-    for (const repeat of due) {
+    const by = this.#now - this.#settleMicroseconds;
+    for (const repeat of this.#repeats.claim((one) => one.at.monotonicMicroseconds <= by)) {
       if (this.#kills.find(repeat) === undefined) this.#open(repeat, true);
     }
   }
