@@ -1,0 +1,81 @@
+import { inspect } from "node:util";
+
+/** One line of what a test run tells: JSON on the runner's standard output (see run-tests.ts). */
+export type ReportLine =
+  | { readonly kind: "pass"; readonly name: string; readonly file: string }
+  | { readonly kind: "skip"; readonly name: string; readonly file: string; readonly reason: string }
+  | { readonly kind: "fail"; readonly name: string; readonly file: string; readonly detail: string }
+  | { readonly kind: "say"; readonly text: string };
+
+interface TestEvent {
+  readonly type: string;
+  readonly data: {
+    readonly name?: string;
+    readonly file?: string;
+    readonly message?: string;
+    readonly nesting?: number;
+    readonly skip?: string | boolean;
+    readonly todo?: string | boolean;
+    readonly details?: { readonly type?: string; readonly error?: unknown };
+  };
+}
+
+/** A reporter for `node --test`, which asks for a default export. */
+export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  for await (const event of events) {
+    const line = toLine(event);
+    if (line !== null) yield `${JSON.stringify(line)}\n`;
+  }
+}
+
+function toLine(event: TestEvent): ReportLine | null {
+  switch (event.type) {
+    case "test:pass":
+    case "test:fail":
+      return event.data.details?.type === "suite" ? null : toResult(event);
+    case "test:stdout":
+    case "test:stderr":
+      return { kind: "say", text: event.data.message ?? "" };
+    case "test:diagnostic":
+      return toDiagnostic(event);
+    default:
+      return null;
+  }
+}
+
+function toResult({ type, data }: TestEvent): ReportLine | null {
+  const name = data.name ?? "?";
+  const file = data.file ?? "?";
+  if (data.skip !== undefined && data.skip !== false) {
+    return { kind: "skip", name, file, reason: reasonOf(data.skip) };
+  }
+  if (type === "test:pass" || data.todo) return { kind: "pass", name, file };
+  const error = data.details?.error;
+  if (hasFailureType(error, "subtestsFailed")) return null;
+  return { kind: "fail", name, file, detail: describe(error) };
+}
+
+function reasonOf(skip: string | boolean): string {
+  return typeof skip === "string" && skip !== "" ? skip : "no reason given";
+}
+
+/** The runner's own counts (nesting 0, no file) are left out: we count ourselves. */
+function toDiagnostic({ data }: TestEvent): ReportLine | null {
+  const message = data.message ?? "";
+  if (
+    data.file === undefined ||
+    /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) /.test(message)
+  ) {
+    return null;
+  }
+  return { kind: "say", text: `  ${message}\n` };
+}
+
+function hasFailureType(error: unknown, failureType: string): boolean {
+  return error instanceof Error && "failureType" in error && error.failureType === failureType;
+}
+
+function describe(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return typeof cause === "string" ? cause : inspect(cause, { depth: 5, colors: false });
+}
