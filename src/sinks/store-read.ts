@@ -1,0 +1,248 @@
+import { HostError } from "../host/host.ts";
+import {
+  openSqlite,
+  type SqliteDatabase,
+  type SqliteRow,
+  type SqliteValue,
+  walSizeBytes,
+  whyUnreadable,
+} from "../host/sqlite.ts";
+import type { KillRecord } from "../model/record.ts";
+import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
+import { parseKillRecord } from "./store-record.ts";
+import { newerSchema, SCHEMA_VERSION } from "./store-schema.ts";
+
+export interface KillQuery {
+  /** Wall µs: kills at or after it; `null` for no bound. */
+  readonly since: number | null;
+  /** Wall µs: kills before it; `null` for no bound. */
+  readonly until: number | null;
+  /** 1 to 1,000. */
+  readonly limit: number;
+  /** `next` of the page before; `null` for the first. An unreadable one throws `HostError` BAD_CURSOR. */
+  readonly cursor: string | null;
+  readonly filter?: KillFilter;
+}
+
+export interface KillFilter {
+  readonly comm?: string;
+  readonly pid?: number;
+  /** This cgroup or any below it. */
+  readonly cgroup?: string;
+}
+
+export interface KillPage {
+  /** Newest first by time of the kill, then by id. */
+  readonly items: readonly KillRecord[];
+  readonly next: string | null;
+}
+
+export type KillLookup =
+  | { readonly kind: "found"; readonly record: KillRecord }
+  | { readonly kind: "none" }
+  /** The ids that begin so, at most 10. */
+  | { readonly kind: "ambiguous"; readonly ids: readonly string[] };
+
+/** A record of the stream as it is kept: `json` is one line. */
+export interface StoredEvent {
+  readonly sequence: number;
+  readonly type: string;
+  readonly json: string;
+}
+
+/** What can be asked of recorded history. Failing calls throw `HostError`. */
+export interface RecordLog {
+  kills(query: KillQuery): KillPage;
+  kill(idOrPrefix: string): KillLookup;
+  /** Up to `limit` records with a greater sequence, ascending; sequences taken by retention are missing. */
+  eventsAfter(sequence: number, limit: number): readonly StoredEvent[];
+  /** The greatest sequence ever recorded; 0 before the first. */
+  lastSequence(): number;
+}
+
+export interface StoreReader extends RecordLog {
+  /** What this reader may not see, as a sentence; `null` when it sees everything. */
+  readonly note: string | null;
+  close(): void;
+}
+
+export const PAGE_LIMIT = 1_000;
+const AMBIGUOUS_LIMIT = 10;
+
+/** The questions, asked of an open database whose schema is ours. */
+export function createQueries(database: SqliteDatabase): RecordLog {
+  return {
+    kills: (query) => killPage(database, query),
+    kill: (idOrPrefix) => findKill(database, idOrPrefix),
+    eventsAfter: (sequence, limit) =>
+      database
+        .prepare(
+          "SELECT sequence, type, json FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        )
+        .all(sequence, limit)
+        .flatMap(eventOf),
+    lastSequence: () =>
+      Math.max(
+        database.integer("SELECT value FROM meta WHERE key = 'last_sequence'"),
+        database.integer("SELECT max(sequence) FROM events"),
+      ),
+  };
+}
+
+function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
+  const limit = Math.min(Math.max(1, Math.trunc(query.limit)), PAGE_LIMIT);
+  const { where, values } = conditions(query);
+  const rows = database
+    .prepare(`SELECT at, id, json FROM kills ${where} ORDER BY at DESC, id DESC LIMIT ${limit + 1}`)
+    .all(...values);
+  const page = rows.slice(0, limit);
+  return {
+    items: page.flatMap(({ json }) => parseKillRecord(json) ?? []),
+    next: rows.length > limit ? cursorOf(page.at(-1)) : null,
+  };
+}
+
+function conditions(query: KillQuery): { where: string; values: SqliteValue[] } {
+  const parts: string[] = [];
+  const values: SqliteValue[] = [];
+  const add = (sql: string, ...bound: SqliteValue[]): void => {
+    parts.push(sql);
+    values.push(...bound);
+  };
+  if (query.since !== null) add("at >= ?", query.since);
+  if (query.until !== null) add("at < ?", query.until);
+  if (query.cursor !== null) {
+    const { at, id } = decodeCursor(query.cursor);
+    add("(at, id) < (?, ?)", at, id);
+  }
+  const { comm, pid, cgroup } = query.filter ?? {};
+  if (comm !== undefined) add("comm = ?", comm);
+  if (pid !== undefined) add("pid = ?", pid);
+  if (cgroup !== undefined) {
+    const below = cgroup.endsWith("/") ? cgroup : `${cgroup}/`;
+    add("(cgroup = ? OR substr(cgroup, 1, length(?)) = ?)", cgroup, below, below);
+  }
+  return { where: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, values };
+}
+
+function cursorOf(row: SqliteRow | undefined): string | null {
+  const position = row === undefined ? null : positionOf(row);
+  return position === null ? null : encodeCursor(position);
+}
+
+function positionOf(row: SqliteRow): KillCursor | null {
+  const { at, id } = row;
+  return typeof at === "number" && typeof id === "string" ? { at, id } : null;
+}
+
+function findKill(database: SqliteDatabase, idOrPrefix: string): KillLookup {
+  const exact = database.prepare("SELECT json FROM kills WHERE id = ?").get(idOrPrefix);
+  if (exact !== null) return lookupOf(exact);
+  if (idOrPrefix === "") return { kind: "none" };
+  // Ids sort by their bytes: all that begin with the prefix lie in this range.
+  const rows = database
+    .prepare(
+      `SELECT id, json FROM kills WHERE id >= ? AND id < ? ORDER BY id LIMIT ${AMBIGUOUS_LIMIT}`,
+    )
+    .all(idOrPrefix, `${idOrPrefix}\u{10ffff}`);
+  const [first, second] = rows;
+  if (first === undefined) return { kind: "none" };
+  if (second === undefined) return lookupOf(first);
+  return { kind: "ambiguous", ids: rows.map(({ id }) => String(id)) };
+}
+
+function lookupOf({ json }: SqliteRow): KillLookup {
+  const record = parseKillRecord(json);
+  return record === null ? { kind: "none" } : { kind: "found", record };
+}
+
+function eventOf(row: SqliteRow): StoredEvent[] {
+  const { sequence, type, json } = row;
+  if (typeof sequence !== "number" || typeof type !== "string" || typeof json !== "string") {
+    return [];
+  }
+  return [{ sequence, type, json }];
+}
+
+/**
+ * Opens a store for reading, whether or not an agent is writing it, also without the right to write its directory.
+ * Throws `HostError` (ENOENT, EACCES, STORE_NEWER, SQLITE_…) with a sentence that says what to do.
+ */
+export function openStoreReader(path: string): StoreReader {
+  const why = whyUnreadable(path);
+  if (why !== null) throw unreadable(path, why);
+  const { database, note } = openForReading(path);
+  try {
+    const version = database.integer("PRAGMA user_version");
+    if (version > SCHEMA_VERSION) throw newerSchema(path, version);
+    const queries = version === 0 ? EMPTY : createQueries(database);
+    return { ...queries, note, close: () => database.close() };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** A file whose writer has not come to create its tables. */
+const EMPTY: RecordLog = {
+  kills: () => ({ items: [], next: null }),
+  kill: () => ({ kind: "none" }),
+  eventsAfter: () => [],
+  lastSequence: () => 0,
+};
+
+function openForReading(path: string): { database: SqliteDatabase; note: string | null } {
+  try {
+    return { database: opened(path, "read"), note: null };
+  } catch (error) {
+    if (!needsImmutable(error)) throw explained(path, error);
+  }
+  // No -shm file and no right to make one: the agent has stopped. Without a write-ahead log the file says it all.
+  const walBytes = walSizeBytes(path);
+  try {
+    return { database: opened(path, "immutable"), note: walBytes === 0 ? null : staleNote(path) };
+  } catch (error) {
+    throw explained(path, error);
+  }
+}
+
+/** SQLite opens lazily: only a read of the file shows whether it can be read. */
+function opened(path: string, mode: "read" | "immutable"): SqliteDatabase {
+  const database = openSqlite(path, mode);
+  try {
+    database.integer("SELECT count(*) FROM sqlite_schema");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function needsImmutable(error: unknown): boolean {
+  return (
+    error instanceof HostError &&
+    (error.code === "SQLITE_CANTOPEN" || error.code === "SQLITE_READONLY")
+  );
+}
+
+function staleNote(path: string): string {
+  return `the newest records may be missing: ${path}-wal cannot be read by this user; run as root to see them`;
+}
+
+function unreadable(path: string, code: string): HostError {
+  const advice =
+    code === "ENOENT"
+      ? "the agent has not run here yet (start it with 'oomwitness agent') or keeps its state elsewhere (--state-dir)"
+      : "run as root, or as the user that runs the agent";
+  const what = code === "ENOENT" ? `no store at ${path}` : `may not read ${path} (${code})`;
+  return new HostError(code, path, `${what}: ${advice}`);
+}
+
+function explained(path: string, error: unknown): unknown {
+  if (!(error instanceof HostError)) return error;
+  const damaged = error.code === "SQLITE_CORRUPT" || error.code === "SQLITE_NOTADB";
+  const advice = damaged
+    ? "it is damaged; the agent moves it aside and begins a new one when it starts"
+    : "see whether the disk and the directory are in order";
+  return new HostError(error.code, path, `cannot read ${path} (${error.message}): ${advice}`);
+}

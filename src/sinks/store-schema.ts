@@ -1,0 +1,66 @@
+import { HostError } from "../host/host.ts";
+import type { SqliteDatabase } from "../host/sqlite.ts";
+
+/**
+ * `events` is the stream as it was told: one row a sequence, for readers that resume. `kills` holds each kill once, its
+ * latest revision. Times are wall µs since 1970: of an event when it was told, of a kill when it happened.
+ * `meta.last_sequence` outlives the rows that retention takes away.
+ */
+const VERSION_1 = `
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  type TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  id TEXT,
+  json TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_small_at ON events (at) WHERE type <> 'kill';
+CREATE TABLE kills (
+  id TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  first_sequence INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  comm TEXT,
+  pid INTEGER,
+  cgroup TEXT,
+  json TEXT NOT NULL
+) STRICT;
+CREATE INDEX kills_at ON kills (at, id);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+INSERT INTO meta VALUES ('last_sequence', 0);
+`;
+
+/** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
+const MIGRATIONS: readonly string[] = [VERSION_1];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Brings a file opened for writing to this program's schema. */
+export function prepareForWriting(database: SqliteDatabase): void {
+  // Before the first table, or it has no effect: lets retention give pages back to the file system in small steps.
+  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  database.exec("PRAGMA journal_mode = WAL");
+  // A power cut may lose the last records (the checkpoint brings them back), never the file.
+  database.exec("PRAGMA synchronous = NORMAL");
+  database.exec("PRAGMA journal_size_limit = 8388608");
+  database.exec("PRAGMA cache_size = -1024");
+  const version = database.integer("PRAGMA user_version");
+  if (version > SCHEMA_VERSION) throw newerSchema(database.path, version);
+  for (let next = version; next < SCHEMA_VERSION; next += 1) migrate(database, next);
+}
+
+function migrate(database: SqliteDatabase, version: number): void {
+  database.transaction(() => {
+    database.exec(MIGRATIONS[version] ?? "");
+    database.exec(`PRAGMA user_version = ${version + 1}`);
+  });
+}
+
+export function newerSchema(path: string, version: number): HostError {
+  return new HostError(
+    "STORE_NEWER",
+    path,
+    `${path} was written by a newer oomwitness (schema ${version}, this one knows ${SCHEMA_VERSION}): ` +
+      "upgrade, or move the file away to begin a new one",
+  );
+}

@@ -1,0 +1,51 @@
+import type { SqliteDatabase } from "../host/sqlite.ts";
+import type { KillRecord } from "../model/record.ts";
+import { jsonLine } from "./json-line.ts";
+import type { StreamRecord } from "./sink.ts";
+import { parseRfc3339 } from "./time-bound.ts";
+
+/** A record that waits to be written, with the wall µs at which it was told. */
+export interface Pending {
+  readonly entry: StreamRecord;
+  readonly at: number;
+}
+
+/** The latest telling of a sequence wins: a writer that was killed may tell its last ones again. */
+const INSERT_EVENT = `INSERT INTO events (sequence, type, at, id, json) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (sequence) DO UPDATE SET type = excluded.type, at = excluded.at, id = excluded.id, json = excluded.json`;
+
+const UPSERT_KILL = `INSERT INTO kills (id, revision, first_sequence, at, comm, pid, cgroup, json)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, at = excluded.at, comm = excluded.comm,
+  pid = excluded.pid, cgroup = excluded.cgroup, json = excluded.json
+WHERE excluded.revision >= kills.revision`;
+
+const REMEMBER_SEQUENCE = "UPDATE meta SET value = max(value, ?) WHERE key = 'last_sequence'";
+
+/** Writes a batch in one transaction; writing the same batch again changes nothing. */
+export type BatchWriter = (batch: readonly Pending[]) => void;
+
+export function createBatchWriter(database: SqliteDatabase): BatchWriter {
+  const insertEvent = database.prepare(INSERT_EVENT);
+  const upsertKill = database.prepare(UPSERT_KILL);
+  const rememberSequence = database.prepare(REMEMBER_SEQUENCE);
+
+  const writeKill = (sequence: number, toldAt: number, kill: KillRecord, json: string): void => {
+    const { id, revision, victim, cgroup } = kill;
+    const at = parseRfc3339(kill.at) ?? toldAt;
+    upsertKill.run(id, revision, sequence, at, victim.comm, victim.pid, cgroup.path, json);
+  };
+  const writeOne = ({ entry: { sequence, record }, at }: Pending): void => {
+    const json = jsonLine(record);
+    insertEvent.run(sequence, record.type, at, record.type === "kill" ? record.id : null, json);
+    if (record.type === "kill") writeKill(sequence, at, record, json);
+  };
+  return (batch) => {
+    const last = batch.at(-1);
+    if (last === undefined) return;
+    database.transaction(() => {
+      for (const pending of batch) writeOne(pending);
+      rememberSequence.run(last.entry.sequence);
+    });
+  };
+}

@@ -1,0 +1,297 @@
+import type { Clock } from "../host/host.ts";
+import { HostError } from "../host/host.ts";
+import { isCorrupt, moveSqliteAside, openSqlite, type SqliteDatabase } from "../host/sqlite.ts";
+import { jsonLine } from "./json-line.ts";
+import type { Sink, StreamRecord } from "./sink.ts";
+import { createQueries, type RecordLog, type StoredEvent } from "./store-read.ts";
+import { DEFAULT_RETENTION, pruneStep, type Retention } from "./store-retention.ts";
+import { prepareForWriting } from "./store-schema.ts";
+import { type BatchWriter, createBatchWriter, type Pending } from "./store-write.ts";
+
+/** Name of the database below the state directory. */
+export const STORE_FILE = "oomwitness.db";
+
+export interface StoreOptions {
+  /** The database file; its directory must exist. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly retention?: Retention;
+  /** Records that may wait for the disk; more are dropped and counted. */
+  readonly queueLimit?: number;
+  /** Something an operator should read: a damaged file was moved aside, the disk is full, it works again. */
+  report(sentence: string): void;
+}
+
+/** Records on disk. Never throws and never blocks on a broken disk: records wait, bounded, and the rest is counted. */
+export interface Store extends Sink, RecordLog {
+  /** Why nothing is being written, as a sentence; `null` while all is well. */
+  problem(): string | null;
+  /** Records dropped because too many waited. */
+  dropped(): number;
+  /** Writes what waits, now; stops at the first failure. */
+  flush(): void;
+}
+
+const QUEUE_LIMIT = 50_000;
+/** Records in one transaction; about 10 ms of work on the agent's thread. */
+const BATCH = 500;
+const FLUSH_AFTER_MILLISECONDS = 100;
+const RETRY_FIRST_MILLISECONDS = 1_000;
+const RETRY_LAST_MILLISECONDS = 30_000;
+const PRUNE_EVERY_MILLISECONDS = 60_000;
+const PRUNE_AGAIN_MILLISECONDS = 200;
+
+export function createStore(options: StoreOptions): Store {
+  return new SqliteStore(options);
+}
+
+interface OpenStore {
+  readonly database: SqliteDatabase;
+  readonly write: BatchWriter;
+  readonly queries: RecordLog;
+}
+
+class SqliteStore implements Store {
+  readonly name = "store";
+  readonly #options: StoreOptions;
+  readonly #queueLimit: number;
+  #open: OpenStore | null = null;
+  /** Waiting records, oldest first, from `#head` on; the front is cut off now and then, not one by one. */
+  #queue: Pending[] = [];
+  #head = 0;
+  #dropped = 0;
+  #lastSequence = 0;
+  #problem: string | null = null;
+  #retryMilliseconds = RETRY_FIRST_MILLISECONDS;
+  #cancelFlush: (() => void) | null = null;
+  #cancelPrune: () => void = () => undefined;
+  #flushSoon = false;
+  #closed = false;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#queueLimit = options.queueLimit ?? QUEUE_LIMIT;
+    this.#attempt(() => undefined);
+    this.#schedulePrune(PRUNE_AGAIN_MILLISECONDS);
+  }
+
+  accept(records: readonly StreamRecord[]): void {
+    if (this.#closed) {
+      this.#dropped += records.length;
+      return;
+    }
+    const at = this.#options.clock.wallMicroseconds();
+    this.#lastSequence = Math.max(this.#lastSequence, records.at(-1)?.sequence ?? 0);
+    for (const entry of records) {
+      if (this.#waiting() < this.#queueLimit) this.#queue.push({ entry, at });
+      else this.#dropped += 1;
+    }
+    if (this.#problem === null) this.#scheduleFlush();
+  }
+
+  problem(): string | null {
+    return this.#problem;
+  }
+
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  flush(): void {
+    while (this.#waiting() > 0 && this.#writeBatch());
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    this.#cancelFlush?.();
+    this.#cancelPrune();
+    this.#dropped += this.#waiting();
+    this.#queue = [];
+    this.#head = 0;
+    this.#closeFile();
+  }
+
+  kills: RecordLog["kills"] = (query) => this.#ask(({ queries }) => queries.kills(query));
+
+  kill: RecordLog["kill"] = (idOrPrefix) => this.#ask(({ queries }) => queries.kill(idOrPrefix));
+
+  /** The file's events, then those that still wait: nothing is missing in between. */
+  eventsAfter(sequence: number, limit: number): readonly StoredEvent[] {
+    const written =
+      this.#open === null ? [] : this.#ask((open) => open.queries.eventsAfter(sequence, limit));
+    const reached = written.at(-1)?.sequence ?? sequence;
+    if (written.length >= limit) return written;
+    return [...written, ...this.#waitingAfter(reached, limit - written.length)];
+  }
+
+  /** Never throws; 0 also when the file could not be opened yet. */
+  lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  #waitingAfter(sequence: number, limit: number): StoredEvent[] {
+    const events: StoredEvent[] = [];
+    for (let index = this.#head; index < this.#queue.length && events.length < limit; index += 1) {
+      const entry = this.#queue[index]?.entry;
+      if (entry === undefined || entry.sequence <= sequence) continue;
+      const { type } = entry.record;
+      events.push({ sequence: entry.sequence, type, json: jsonLine(entry.record) });
+    }
+    return events;
+  }
+
+  #waiting(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  /** Asks the file; what waits is written first, one batch at most, so that an answer lags by little. */
+  #ask<T>(question: (open: OpenStore) => T): T {
+    if (this.#problem === null && !this.#closed) this.#writeBatch();
+    const open = this.#open;
+    if (open === null) throw new HostError("STORE_UNAVAILABLE", this.#options.path, this.#whyNot());
+    try {
+      return question(open);
+    } catch (error) {
+      if (isCorrupt(error)) this.#failed(error);
+      throw error;
+    }
+  }
+
+  #whyNot(): string {
+    return this.#problem ?? "the store is closed";
+  }
+
+  /** Called when the batch is full or the oldest record has waited long enough. */
+  #scheduleFlush(): void {
+    const soon = this.#waiting() >= BATCH;
+    if (this.#cancelFlush !== null && (this.#flushSoon || !soon)) return;
+    this.#cancelFlush?.();
+    this.#flushSoon = soon;
+    this.#cancelFlush = this.#options.clock.after(soon ? 0 : FLUSH_AFTER_MILLISECONDS, () => {
+      this.#cancelFlush = null;
+      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush();
+    });
+  }
+
+  #writeBatch(): boolean {
+    const batch = this.#queue.slice(this.#head, this.#head + BATCH);
+    const written = this.#attempt(({ write }) => write(batch));
+    if (written) this.#advance(batch.length);
+    return written;
+  }
+
+  #advance(count: number): void {
+    this.#head += count;
+    if (this.#head < this.#queue.length && this.#head < 10 * BATCH) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+
+  /** Opens the file if need be and does `work`; a damaged file is replaced once and the work tried again. */
+  #attempt(work: (open: OpenStore) => void): boolean {
+    for (let tries = 0; tries < 2; tries += 1) {
+      try {
+        work(this.#opened());
+        this.#recovered();
+        return true;
+      } catch (error) {
+        if (!this.#failed(error)) return false;
+      }
+    }
+    return false;
+  }
+
+  #opened(): OpenStore {
+    if (this.#open !== null) return this.#open;
+    this.#open = openForWriting(this.#options.path);
+    this.#lastSequence = Math.max(this.#lastSequence, this.#open.queries.lastSequence());
+    return this.#open;
+  }
+
+  #recovered(): void {
+    if (this.#problem === null) return;
+    this.#options.report(`the store works again: ${this.#options.path}`);
+    this.#problem = null;
+    this.#retryMilliseconds = RETRY_FIRST_MILLISECONDS;
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
+  }
+
+  /** True when a damaged file was moved out of the way, so that trying again makes sense. */
+  #failed(error: unknown): boolean {
+    const sentence = error instanceof Error ? error.message : String(error);
+    if (isCorrupt(error) && this.#moveAside(sentence)) return true;
+    if (this.#problem === null) this.#options.report(`records are not being stored: ${sentence}`);
+    this.#problem = sentence;
+    if (!passes(error)) this.#closeFile();
+    this.#retryLater();
+    return false;
+  }
+
+  #moveAside(sentence: string): boolean {
+    this.#closeFile();
+    try {
+      const aside = moveSqliteAside(this.#options.path);
+      this.#options.report(
+        `the store is damaged (${sentence}): moved to ${aside}, a new one begins`,
+      );
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return;
+    this.#cancelFlush?.();
+    this.#cancelFlush = this.#options.clock.after(this.#retryMilliseconds, () => {
+      this.#cancelFlush = null;
+      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush();
+    });
+    this.#retryMilliseconds = Math.min(2 * this.#retryMilliseconds, RETRY_LAST_MILLISECONDS);
+  }
+
+  #schedulePrune(milliseconds: number): void {
+    this.#cancelPrune = this.#options.clock.after(milliseconds, () => {
+      this.#schedulePrune(this.#prune() ? PRUNE_AGAIN_MILLISECONDS : PRUNE_EVERY_MILLISECONDS);
+    });
+  }
+
+  #prune(): boolean {
+    if (this.#problem !== null) return false;
+    let more = false;
+    const now = this.#options.clock.wallMicroseconds();
+    this.#attempt(({ database }) => {
+      more = pruneStep(database, now, this.#options.retention ?? DEFAULT_RETENTION);
+    });
+    return more;
+  }
+
+  #closeFile(): void {
+    const open = this.#open;
+    this.#open = null;
+    try {
+      open?.database.close();
+    } catch {}
+  }
+}
+
+/** A full disk or another process's lock: the open file is still good for reading. */
+function passes(error: unknown): boolean {
+  return (
+    error instanceof HostError && (error.code === "SQLITE_FULL" || error.code === "SQLITE_BUSY")
+  );
+}
+
+function openForWriting(path: string): OpenStore {
+  const database = openSqlite(path, "write");
+  try {
+    prepareForWriting(database);
+    return { database, write: createBatchWriter(database), queries: createQueries(database) };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
