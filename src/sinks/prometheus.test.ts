@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createMetricsRenderer } from "./prometheus.ts";
+import { labelValue } from "./prometheus-text.ts";
+import type { MetricsView, SeriesCount } from "./sink.ts";
+import { agentView, EMPTY_METRICS } from "./testing.ts";
+
+function render(metrics: Partial<MetricsView>): string {
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, ...metrics }) });
+  return [...createMetricsRenderer(view).render([{ what: "sse-clients", count: 2 }])].join("");
+}
+
+/** Runs promtool over a scrape; `null` when it is not installed. */
+function promtool(text: string): { status: number | null; output: string } | null {
+  const done = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
+  if (done.error !== undefined) return null;
+  return { status: done.status, output: done.stdout + done.stderr };
+}
+
+const NO_PROMTOOL = "promtool is not installed: apt-get install prometheus";
+
+const HOSTILE = [
+  'quo"te',
+  "new\nline",
+  "back\\slash\\",
+  '"} 1\noomwitness_kills_total{x="',
+  "\ud800 lone",
+  "\r\u0000\u2028",
+  "y".repeat(4_096),
+  "😀".repeat(2_048),
+  `${"x".repeat(246)}😀${"z".repeat(50)}`,
+];
+
+function seriesOf(values: readonly string[]): SeriesCount[] {
+  return values.map((pod, index) => ({
+    labels: { namespace: "shop", pod, container: pod, scope: "container" },
+    value: index,
+  }));
+}
+
+test("before the first kill every family that can be known exists at 0", () => {
+  const text = render({});
+  for (const sample of [
+    'oomwitness_kills_total{namespace="",pod="",container="",scope=""} 0',
+    'oomwitness_invisible_kills_total{namespace="",pod="",container=""} 0',
+    'oomwitness_incidents_total{namespace="",pod="",container=""} 0',
+    'oomwitness_last_kill_timestamp_seconds{namespace="",pod="",container=""} 0',
+    "oomwitness_kernel_kills_total 0",
+    "oomwitness_unaccounted_kills 0",
+    "oomwitness_unattributed_kills_total 0",
+    "oomwitness_recovered_kills_total 0",
+    'oomwitness_source_up{source="kernel-log"} 1',
+    'oomwitness_source_up{source="probe"} 0',
+    'oomwitness_source_lost_total{source="kernel-log"} 0',
+    'oomwitness_dropped_total{queue="sse-clients"} 2',
+    'oomwitness_build_info{version="0.1.0"} 1',
+  ]) {
+    assert.ok(text.includes(`\n${sample}\n`), `missing: ${sample}`);
+  }
+});
+
+test("what the kernel does not count is absent, not 0", () => {
+  const text = render({ kernelKills: null, unaccountedKills: null });
+  assert.doesNotMatch(text, /^oomwitness_kernel_kills_total/m);
+  assert.doesNotMatch(text, /^oomwitness_unaccounted_kills/m);
+});
+
+test("a kill outside any container does not double the zero series", () => {
+  const labels = { namespace: "", pod: "", container: "", scope: "" };
+  const text = render({ kills: [{ labels, value: 4 }] });
+  assert.equal(text.match(/^oomwitness_kills_total\{/gm)?.length, 1);
+});
+
+test("promtool accepts the scrape, hostile names included", (t) => {
+  const text = render({
+    kills: seriesOf(HOSTILE),
+    lastKillSeconds: [
+      { labels: { namespace: "a", pod: "b", container: "c" }, value: 1_795_216_205.123456 },
+    ],
+    latency: [
+      { source: "tracefs", bounds: [0.001, 0.01], counts: [3, 5, 6], sumSeconds: 0.25 },
+      { source: "probe", bounds: [0.001, 0.01], counts: [0, 0, 0], sumSeconds: 0 },
+    ],
+  });
+  const checked = promtool(text);
+  if (checked === null) return t.skip(NO_PROMTOOL);
+  assert.deepEqual(checked, { status: 0, output: "" });
+});
+
+test("promtool refuses what a careless renderer would print", (t) => {
+  const checked = promtool('# TYPE a_total counter\na_total{x="quo"te"} 1\n');
+  if (checked === null) return t.skip(NO_PROMTOOL);
+  assert.notEqual(checked.status, 0);
+});
+
+test("law: a label value stays on its line, between its quotes, and can be read back", () => {
+  const any = fc.oneof(fc.string({ unit: "binary", maxLength: 600 }), fc.constantFrom(...HOSTILE));
+  fc.assert(
+    fc.property(any, (value) => {
+      const text = labelValue(value);
+      assert.match(text, /^(?:[^"\\\n]|\\["\\n])*$/);
+      assert.ok(text.isWellFormed());
+      const read = text.replace(/\\(.)/g, (_, character) => (character === "n" ? "\n" : character));
+      assert.ok(read.length <= 265);
+      if (value.length <= 256 && value.isWellFormed()) assert.equal(read, value);
+    }),
+  );
+});
+
+test("long values that begin alike stay different series", () => {
+  const [left, right] = ["a", "b"].map((end) => labelValue("x".repeat(4_096) + end));
+  assert.notEqual(left, right);
+});
+
+test("a large scrape comes in pieces and is the same each time", () => {
+  const kills = seriesOf(Array.from({ length: 10_000 }, (_, index) => `pod-${index}`));
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
+  const renderer = createMetricsRenderer(view);
+  const first = [...renderer.render([])];
+  assert.ok(first.length > 20);
+  assert.ok(first.every((piece) => piece.length < 40_000));
+  assert.deepEqual([...renderer.render([])], first);
+  assert.equal(first.join("").match(/^oomwitness_kills_total\{/gm)?.length, 10_001);
+});
