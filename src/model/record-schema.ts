@@ -1,0 +1,115 @@
+/**
+ * The public contract of `record.ts` as schemas, for tests, tools and `schema/records.json`. The agent itself never
+ * loads this file: it costs 9 MB of heap.
+ */
+import { z } from "zod";
+import { SOURCE_NAMES } from "./observation.ts";
+
+/** RFC 3339 in UTC with microseconds. */
+const instant = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$/);
+const count = z.int().nonnegative();
+const bytes = count.nullable();
+const id = z.string().min(1);
+/** Unknown is `null`, never "". */
+const known = z.string().min(1).nullable();
+const cgroupPath = z.string().startsWith("/").nullable();
+const pid = z.int().positive().nullable();
+
+const victim = z.strictObject({
+  pid,
+  tid: pid,
+  comm: z.string().nullable(),
+  uid: count.nullable(),
+  oomScoreAdj: z.int().min(-1000).max(1000).nullable(),
+  main: z.boolean().nullable(),
+  totalVmBytes: bytes,
+  anonRssBytes: bytes,
+  fileRssBytes: bytes,
+  shmemRssBytes: bytes,
+  pageTableBytes: bytes,
+});
+
+const container = z.strictObject({
+  runtime: z.string().min(1),
+  id,
+  name: known,
+  image: known,
+  imageId: known,
+  restarts: count.nullable(),
+});
+
+const pod = z.strictObject({
+  namespace: known,
+  name: known,
+  uid: known,
+  container: known,
+  qosClass: known,
+  owner: z.strictObject({ kind: z.string().min(1), name: z.string().min(1) }).nullable(),
+});
+
+const limit = z.strictObject({
+  scope: z
+    .enum(["container", "pod", "ancestor", "node", "cpuset", "mempolicy", "cgroup"])
+    .nullable(),
+  constraint: z.enum(["memcg", "none", "cpuset", "memory_policy"]).nullable(),
+  cgroup: cgroupPath,
+  bytes,
+});
+
+const cgroup = z.strictObject({
+  path: cgroupPath,
+  id: z.int().positive().nullable(),
+  version: z.union([z.literal(1), z.literal(2)]).nullable(),
+});
+
+export const killRecordSchema = z.strictObject({
+  type: z.literal("kill"),
+  id,
+  revision: count,
+  at: instant,
+  node: z.string().min(1),
+  bootId: z.string().min(1),
+  incident: z.strictObject({ id, group: z.boolean() }),
+  victim,
+  trigger: z.strictObject({ pid, comm: z.string().nullable() }).nullable(),
+  outcome: z.enum(["killed", "selected", "summary", "reaped", "unknown", "none-killable", "panic"]),
+  limit,
+  cgroup,
+  container: container.nullable(),
+  pod: pod.nullable(),
+  unit: known,
+  visibility: z.enum(["visible", "invisible", "pending", "unknown"]),
+  attribution: z.enum(["exact", "inferred", "none"]),
+  recovered: z.boolean(),
+  witnesses: z.array(z.enum(SOURCE_NAMES)),
+});
+
+export const ledgerRecordSchema = z.strictObject({
+  type: z.literal("ledger"),
+  kernel: count.nullable(),
+  recorded: count,
+  unaccounted: z.int().nullable(),
+  unattributed: count,
+});
+
+export const sourceRecordSchema = z.strictObject({
+  type: z.literal("source"),
+  source: z.enum(SOURCE_NAMES),
+  state: z.enum(["up", "down", "unavailable"]),
+  reason: known,
+  lost: count,
+});
+
+/** Every line that any command prints as JSON. */
+export const outputRecordSchema = z.discriminatedUnion("type", [
+  killRecordSchema,
+  ledgerRecordSchema,
+  sourceRecordSchema,
+]);
+
+/** `schema/records.json`: JSON Schema 2020-12 of all record types. */
+export function recordsJsonSchema(): Record<string, unknown> {
+  const title = "Records of oomwitness";
+  const description = "One JSON object a line. Unknown is null, never 0 or an empty string.";
+  return { title, description, ...z.toJSONSchema(outputRecordSchema) };
+}
