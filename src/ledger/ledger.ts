@@ -32,6 +32,8 @@ import { renderKill } from "./render.ts";
 import { Repeats } from "./repeats.ts";
 import { coveringStep, missingKills } from "./settle.ts";
 
+export type { Kill } from "./kill.ts";
+
 export interface LedgerOptions {
   readonly bootId: string;
   readonly node: string;
@@ -167,6 +169,11 @@ export class Ledger {
   /** The kill as the ledger keeps it, for a journal written before its record goes out. */
   kill(id: string): Kill | undefined {
     return this.#kills.byId(id);
+  }
+
+  /** The kill this evidence went into. */
+  killOf(observation: KillObservation): Kill | undefined {
+    return this.#kills.byEvidence(observation.source, observation.sequence);
   }
 
   /** Puts back a kill from a journal: newer than the state the ledger was made from. */

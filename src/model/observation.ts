@@ -86,8 +86,8 @@ export interface GroupObservation extends Evidence {
   readonly incident: string;
   /** The cgroup with memory.oom.group set; `null` when the source cannot tell. */
   readonly cgroup: string | null;
-  /** `sequence`s of the kills that belong to it, when they were reported before that was known. */
-  readonly members?: readonly string[];
+  /** Sequences of the run's kills emitted so far, the first first; `null` or absent when the source cannot tell. */
+  readonly members?: readonly string[] | null;
 }
 
 /** "OOM victim … is already exiting. Skip killing the task": the books did not count this one (facts 1.1). */

@@ -14,6 +14,8 @@ export interface Sink {
   readonly name: string;
   /** New records in stream order. Must return at once; slow work is queued inside, bounded. Never throws. */
   accept(records: readonly StreamRecord[]): void;
+  /** Puts what is queued where it belongs before it returns; called before the agent forgets that it said it. */
+  flush?(): void;
   /** Flushes and releases everything; resolves when done. */
   close(): Promise<void>;
 }

@@ -1,0 +1,166 @@
+import type { AppendFile, Files } from "../host/host.ts";
+import { HostError } from "../host/host.ts";
+import type { Kill, LedgerState } from "../ledger/ledger.ts";
+import type { OutputRecord } from "../model/record.ts";
+import type { StreamRecord } from "../sinks/sink.ts";
+import type { MetricsState } from "./metrics.ts";
+
+/** Raised when the meaning of the files changes; an older or newer one begins new books, which is said. */
+const VERSION = 1;
+
+/** What one process leaves for the next. */
+export interface Checkpoint {
+  readonly version: typeof VERSION;
+  readonly bootId: string;
+  /** Last sequence of the stream contained in this state. */
+  readonly sequence: number;
+  readonly ledger: LedgerState | null;
+  readonly cursors: Readonly<Record<string, string>>;
+  readonly metrics: MetricsState;
+}
+
+/** One line of the journal: a record and the ledger's knowledge behind it, written before anybody is told. */
+export interface JournalEntry {
+  readonly sequence: number;
+  readonly record: OutputRecord;
+  readonly kill: Kill | null;
+}
+
+export interface Recovered {
+  readonly checkpoint: Checkpoint | null;
+  /** Entries newer than the checkpoint, of the same boot, oldest first. */
+  readonly entries: readonly JournalEntry[];
+  /** What was wrong with the files, for the operator; empty when nothing was. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * The agent's memory on disk: a checkpoint every few seconds and, in between, a journal with one write(2) for each batch of
+ * records before it is published. A process killed at any moment has told nobody anything that is not in here.
+ * A machine that loses power gets a new boot id and new books, so the journal needs no fsync.
+ */
+export class Journal {
+  readonly #files: Files;
+  readonly #checkpointPath: string;
+  readonly #journalPath: string;
+  readonly #file: AppendFile;
+
+  constructor(files: Files, stateDirectory: string) {
+    this.#files = files;
+    this.#checkpointPath = `${stateDirectory}/checkpoint.json`;
+    this.#journalPath = `${stateDirectory}/journal.jsonl`;
+    this.#file = files.openAppend(this.#journalPath);
+  }
+
+  /** What an earlier process left. Broken files are set aside under another name, never silently overwritten. */
+  recover(): Recovered {
+    const problems: string[] = [];
+    const checkpoint = this.#readCheckpoint(problems);
+    const entries = this.#readEntries(problems).filter(
+      (entry) => entry.sequence > (checkpoint?.sequence ?? 0),
+    );
+    return { checkpoint, entries, problems };
+  }
+
+  append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {
+    const lines = records.map(({ sequence, record }) => {
+      const entry: JournalEntry = {
+        sequence,
+        record,
+        kill: record.type === "kill" ? (kill(record.id) ?? null) : null,
+      };
+      return `${JSON.stringify(entry)}\n`;
+    });
+    this.#file.append(lines.join(""));
+  }
+
+  /** Replaces the checkpoint durably, then empties the journal: a crash between the two repeats entries, which is harmless. */
+  checkpoint(state: Omit<Checkpoint, "version">): void {
+    this.#files.replace(this.#checkpointPath, JSON.stringify({ version: VERSION, ...state }));
+    this.#file.truncate();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #readCheckpoint(problems: string[]): Checkpoint | null {
+    const text = this.#files.tryReadText(this.#checkpointPath);
+    if (text === null) return null;
+    const checkpoint = parseCheckpoint(text);
+    if (checkpoint === null) {
+      problems.push(this.#setAside(text, this.#checkpointPath));
+    }
+    return checkpoint;
+  }
+
+  #readEntries(problems: string[]): JournalEntry[] {
+    const text = this.#files.tryReadText(this.#journalPath) ?? "";
+    const lines = text.split("\n");
+    const entries = lines.flatMap((line) => parseEntry(line) ?? []);
+    const broken = lines.filter((line) => line !== "").length - entries.length;
+    // The last line may be cut where the machine stopped; more than that is damage.
+    if (broken > 1) problems.push(this.#setAside(text, this.#journalPath));
+    return entries;
+  }
+
+  #setAside(text: string, path: string): string {
+    const aside = `${path}.broken`;
+    try {
+      this.#files.replace(aside, text);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+    return `${path} could not be read: kept as ${aside}, new books begin`;
+  }
+}
+
+function parseCheckpoint(text: string): Checkpoint | null {
+  const value = parseJson(text);
+  if (!isCheckpoint(value)) return null;
+  return value;
+}
+
+function parseEntry(line: string): JournalEntry[] | null {
+  if (line === "") return null;
+  const value = parseJson(line);
+  return isEntry(value) ? [value] : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** These files are written by this program alone, whole lines at a time: their shape is checked, not every member. */
+function isCheckpoint(value: unknown): value is Checkpoint {
+  if (!isObject(value) || value["version"] !== VERSION) return false;
+  const { ledger } = value;
+  const ledgerFits =
+    ledger === null ||
+    (isObject(ledger) &&
+      Array.isArray(ledger["kills"]) &&
+      Array.isArray(ledger["books"]) &&
+      isObject(ledger["totals"]));
+  return (
+    typeof value["bootId"] === "string" &&
+    Number.isSafeInteger(value["sequence"]) &&
+    isObject(value["cursors"]) &&
+    isObject(value["metrics"]) &&
+    ledgerFits
+  );
+}
+
+function isEntry(value: unknown): value is JournalEntry {
+  if (!isObject(value) || !Number.isSafeInteger(value["sequence"])) return false;
+  const { record, kill } = value;
+  if (!isObject(record) || typeof record["type"] !== "string") return false;
+  return kill === null || (isObject(kill) && typeof kill["id"] === "string");
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

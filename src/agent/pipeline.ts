@@ -1,0 +1,363 @@
+import type { Host } from "../host/host.ts";
+import { withLimitScope } from "../identify/scope.ts";
+import { Ledger } from "../ledger/ledger.ts";
+import type { KillObservation, Observation, SourceName } from "../model/observation.ts";
+import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
+import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
+import type { Source, SourceOptions } from "../sources/source.ts";
+import { BooksRecord } from "./books-record.ts";
+import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
+import { Latency } from "./latency.ts";
+import { Metrics } from "./metrics.ts";
+import { createSources } from "./registry.ts";
+import { Supervisor } from "./supervisor.ts";
+
+export interface PipelineOptions {
+  readonly sources: SourceOptions;
+  /** Where to keep the books; `null` keeps nothing (`watch`). Must exist. */
+  readonly stateDirectory: string | null;
+  /** The ways out, made once the view exists. */
+  readonly sinks: (view: AgentView) => readonly Sink[];
+  readonly node: string;
+  readonly version: string;
+  /** Replaces the real sources in tests of the pipeline itself. */
+  readonly createSources?: (options: SourceOptions) => Source[];
+}
+
+export interface Pipeline {
+  readonly view: AgentView;
+  /** Resolves when every source has said whether it can see. */
+  readonly ready: Promise<void>;
+  /** Something the operator should hear about the state on disk; empty when all is well. */
+  readonly problems: readonly string[];
+  /** Where a source says how it works here: one short clause, or "". */
+  note(source: SourceName): string;
+  /** Asks the counters to be read now. */
+  poke(): void;
+  stop(): Promise<void>;
+}
+
+const CHECKPOINT_MILLISECONDS = 5_000;
+/** Amendments are due after milliseconds; otherwise the ledger only needs to know now and then that time passes. */
+const BUSY_MILLISECONDS = 20;
+const ACTIVE_MILLISECONDS = 100;
+const IDLE_MILLISECONDS = 1_000;
+const ACTIVE_FOR_MICROSECONDS = 10_000_000;
+/** After that long a kill's cgroup will not become known. */
+const SETTLED_AFTER_MICROSECONDS = 5_000_000;
+const RECENT_KILLS = 1_000;
+/** Observations waiting to be taken in; more than this means evidence arrives faster than it can be booked. */
+const QUEUE_LIMIT = 100_000;
+
+const NO_RECOVERY: Recovered = { checkpoint: null, entries: [], problems: [] };
+
+/** Starts watching. Everything happens in one loop: observations in, records out, in the order they came. */
+export function startPipeline(host: Host, options: PipelineOptions): Pipeline {
+  return new RunningPipeline(host, options);
+}
+
+class RunningPipeline implements Pipeline {
+  readonly view: AgentView;
+  readonly ready: Promise<void>;
+  readonly problems: readonly string[];
+  readonly #host: Host;
+  readonly #options: PipelineOptions;
+  readonly #bootId: string;
+  readonly #journal: Journal | null;
+  readonly #ledger: Ledger;
+  readonly #metrics: Metrics;
+  readonly #latency = new Latency();
+  readonly #cursors = new Map<string, string>();
+  readonly #supervisors: Supervisor[];
+  readonly #sinks: readonly Sink[];
+  readonly #recent = new Map<string, KillRecord>();
+  readonly #queue: { source: SourceName; observations: readonly Observation[] }[] = [];
+  #queued = 0;
+  #queueDrops = 0;
+  #sourceRecords: SourceRecord[] = [];
+  #sequence: number;
+  #busy = false;
+  #stopped = false;
+  #dirty = false;
+  #lastObservationAt = 0;
+  /** Openings whose cgroup may still come to be known; oldest first. */
+  #unsettled: { readonly id: string; readonly settledAt: number }[] = [];
+  readonly #books = new BooksRecord();
+  #cancelTick: () => void = () => {};
+  #cancelCheckpoint: () => void = () => {};
+  #becomeReady: () => void = () => {};
+  #isReady = false;
+
+  constructor(host: Host, options: PipelineOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.#bootId = readBootId(host, options.sources.procRoot);
+    this.#journal =
+      options.stateDirectory === null ? null : new Journal(host.files, options.stateDirectory);
+    const recovered = this.#journal?.recover() ?? NO_RECOVERY;
+    this.problems = recovered.problems;
+    const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
+    this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
+    this.#ledger = this.#openLedger(sameBoot);
+    for (const [source, cursor] of Object.entries(sameBoot?.cursors ?? {})) {
+      this.#cursors.set(source, cursor);
+    }
+    this.#sequence = recovered.checkpoint?.sequence ?? 0;
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve;
+    });
+    this.view = this.#createView();
+    this.#sinks = options.sinks(this.view);
+    this.#replay(recovered);
+    const sources = (options.createSources ?? createSources)(options.sources);
+    this.#supervisors = sources.map((source) => new Supervisor(source, host, this.#hooks()));
+    for (const supervisor of this.#supervisors) supervisor.start();
+    this.#scheduleTick();
+    this.#scheduleCheckpoint();
+  }
+
+  note(source: SourceName): string {
+    return this.#supervisors.find((one) => one.source.name === source)?.note ?? "";
+  }
+
+  poke(): void {
+    this.#poke([]);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    await Promise.all(this.#supervisors.map((supervisor) => supervisor.stop()));
+    this.#stopped = true;
+    this.#cancelTick();
+    this.#cancelCheckpoint();
+    this.#work();
+    this.#checkpoint();
+    await Promise.all(this.#sinks.map((sink) => sink.close()));
+    this.#journal?.close();
+  }
+
+  // --- state on disk
+
+  #openLedger(checkpoint: Checkpoint | null): Ledger {
+    const startedAt = this.#host.clock.monotonicMicroseconds();
+    const ledger = new Ledger(
+      { bootId: this.#bootId, node: this.#options.node, startedAt },
+      checkpoint?.ledger ?? null,
+    );
+    return ledger;
+  }
+
+  /** What the last process wrote down but may not have told every sink: told again; sinks know what they have by sequence. */
+  #replay({ entries }: Recovered): void {
+    for (const { sequence, record, kill } of entries) {
+      this.#sequence = Math.max(this.#sequence, sequence);
+      if (record.type !== "kill") continue;
+      if (record.revision === 0) this.#metrics.opened(record);
+      if (record.bootId === this.#bootId && kill !== null) this.#ledger.restore(kill);
+    }
+    const records = entries.map(({ sequence, record }) => ({ sequence, record }));
+    if (records.length > 0) this.#tell(records);
+  }
+
+  #scheduleCheckpoint(): void {
+    this.#cancelCheckpoint = this.#host.clock.after(CHECKPOINT_MILLISECONDS, () => {
+      this.#checkpoint();
+      this.#scheduleCheckpoint();
+    });
+  }
+
+  #checkpoint(): void {
+    if (this.#journal === null || !this.#dirty) return;
+    this.#dirty = false;
+    for (const sink of this.#sinks) sink.flush?.();
+    this.#journal.checkpoint({
+      bootId: this.#bootId,
+      sequence: this.#sequence,
+      ledger: this.#ledger.state(),
+      cursors: Object.fromEntries(this.#cursors),
+      metrics: this.#metrics.state(),
+    });
+  }
+
+  // --- in
+
+  #hooks(): ConstructorParameters<typeof Supervisor>[2] {
+    return {
+      bootId: this.#bootId,
+      cursor: (source) => this.#cursors.get(source) ?? null,
+      saveCursor: (source, cursor) => {
+        this.#cursors.set(source, cursor);
+        this.#dirty = true;
+      },
+      observe: (source, observations) => this.#observe(source, observations),
+      changed: (record) => this.#sourceChanged(record),
+    };
+  }
+
+  #observe(source: SourceName, observations: readonly Observation[]): void {
+    if (this.#queued + observations.length > QUEUE_LIMIT) {
+      this.#queueDrops += observations.length;
+      return;
+    }
+    this.#queue.push({ source, observations });
+    this.#queued += observations.length;
+    this.#work();
+  }
+
+  #sourceChanged(record: SourceRecord): void {
+    this.#sourceRecords.push(record);
+    this.#work();
+    if (!this.#isReady && this.#supervisors.every((supervisor) => supervisor.settled)) {
+      this.#isReady = true;
+      this.#becomeReady();
+    }
+  }
+
+  /** The loop. Evidence that arrives while it works (a counter read because of a kill) joins the queue. */
+  #work(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      do {
+        const kills = this.#takeIn();
+        this.#publish();
+        if (kills.length > 0) this.#poke(cgroupsOf(kills));
+      } while (this.#queue.length > 0);
+    } finally {
+      this.#busy = false;
+    }
+    if (!this.#stopped) this.#scheduleTick();
+  }
+
+  #takeIn(): KillObservation[] {
+    const kills: KillObservation[] = [];
+    const now = this.#host.clock.monotonicMicroseconds();
+    this.#ledger.advance(now);
+    for (const { observations } of this.#queue.splice(0)) {
+      this.#queued -= observations.length;
+      for (const observation of observations) {
+        this.#ledger.observe(observation);
+        if (observation.kind === "kill") {
+          kills.push(observation);
+          this.#recordLatency(observation, now);
+        }
+      }
+      this.#lastObservationAt = now;
+      this.#dirty = true;
+    }
+    return kills;
+  }
+
+  /** Measured against the best time any source has for the kill; a log line alone has no clock to be measured by. */
+  #recordLatency(observation: KillObservation, now: number): void {
+    const kill = this.#ledger.killOf(observation);
+    if (kill === undefined || kill.recovered || kill.at.uncertaintyMicroseconds > 1_000) return;
+    this.#latency.record(observation.source, now - kill.at.monotonicMicroseconds);
+  }
+
+  #poke(cgroups: readonly string[]): void {
+    for (const { source } of this.#supervisors) source.poke?.(cgroups);
+  }
+
+  // --- out
+
+  #publish(): void {
+    const records: OutputRecord[] = [
+      ...this.#sourceRecords.splice(0),
+      ...this.#ledger.take().map(withLimitScope),
+    ];
+    const now = this.#host.clock.monotonicMicroseconds();
+    const ledger = this.#books.due(this.#ledger.summary(), now, this.#stopped);
+    if (ledger !== null) records.push(ledger);
+    this.#countUnattributed();
+    if (records.length === 0) return;
+    const numbered = records.map((record) => ({ sequence: ++this.#sequence, record }));
+    this.#dirty = true;
+    this.#journal?.append(numbered, (id) => this.#ledger.kill(id));
+    for (const record of records) this.#count(record);
+    this.#tell(numbered);
+  }
+
+  #count(record: OutputRecord): void {
+    if (record.type !== "kill" || record.revision > 0) return;
+    this.#metrics.opened(record);
+    const settledAt = this.#host.clock.monotonicMicroseconds() + SETTLED_AFTER_MICROSECONDS;
+    this.#unsettled.push({ id: record.id, settledAt });
+  }
+
+  /** A counter cannot take back: a kill counts as unattributed only when no evidence is to be expected any more. */
+  #countUnattributed(): void {
+    const now = this.#host.clock.monotonicMicroseconds();
+    while ((this.#unsettled[0]?.settledAt ?? Number.POSITIVE_INFINITY) <= now) {
+      const settled = this.#unsettled.shift();
+      const record = settled === undefined ? undefined : this.#recent.get(settled.id);
+      if (record?.attribution === "none") this.#metrics.unattributed++;
+    }
+  }
+
+  #tell(records: readonly StreamRecord[]): void {
+    for (const { record } of records) {
+      if (record.type === "kill") this.#remember(record);
+    }
+    for (const sink of this.#sinks) sink.accept(records);
+  }
+
+  #remember(record: KillRecord): void {
+    const known = this.#recent.has(record.id);
+    this.#recent.set(record.id, record);
+    if (known || this.#recent.size <= RECENT_KILLS) return;
+    const oldest = this.#recent.keys().next();
+    if (oldest.done !== true) this.#recent.delete(oldest.value);
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick();
+    const idleFor = this.#host.clock.monotonicMicroseconds() - this.#lastObservationAt;
+    const busy = this.#ledger.pending;
+    const active = this.#books.waiting || idleFor < ACTIVE_FOR_MICROSECONDS;
+    const wait = busy ? BUSY_MILLISECONDS : active ? ACTIVE_MILLISECONDS : IDLE_MILLISECONDS;
+    this.#cancelTick = this.#host.clock.after(wait, () => {
+      this.#ledger.advance(this.#host.clock.monotonicMicroseconds());
+      this.#work();
+    });
+  }
+
+  #createView(): AgentView {
+    return {
+      node: this.#options.node,
+      bootId: this.#bootId,
+      version: this.#options.version,
+      ledger: () => this.#ledger.summary(),
+      sources: () => this.#supervisors.map((supervisor) => supervisor.record),
+      recentKills: () => [...this.#recent.values()].reverse(),
+      ready: () => this.#isReady,
+      metrics: () => {
+        const { kernel, unaccounted } = this.#ledger.summary();
+        return {
+          kills: this.#metrics.kills,
+          invisibleKills: [],
+          incidents: this.#metrics.incidents,
+          lastKillSeconds: this.#metrics.lastKillSeconds,
+          kernelKills: kernel,
+          unaccountedKills: unaccounted,
+          unattributedKills: this.#metrics.unattributed,
+          recoveredKills: this.#metrics.recovered,
+          latency: this.#latency.view(),
+          drops: [
+            { what: "observations", count: this.#queueDrops },
+            { what: "series", count: this.#metrics.folded },
+            { what: "contradictions", count: this.#ledger.contradictions },
+          ],
+        };
+      },
+    };
+  }
+}
+
+function cgroupsOf(kills: readonly KillObservation[]): string[] {
+  return [...new Set(kills.flatMap((kill) => kill.cgroup?.path ?? []))];
+}
+
+function readBootId(host: Host, procRoot: string): string {
+  return host.files.readText(`${procRoot}/sys/kernel/random/boot_id`).trim();
+}

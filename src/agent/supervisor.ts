@@ -1,0 +1,145 @@
+import { type Host, HostError } from "../host/host.ts";
+import type { Observation, SourceName } from "../model/observation.ts";
+import type { SourceRecord } from "../model/record.ts";
+import type { Source, SourceContext } from "../sources/source.ts";
+
+const FIRST_RETRY_MILLISECONDS = 250;
+const LONGEST_RETRY_MILLISECONDS = 30_000;
+/** A source that cannot work here is asked again: a mount or a capability may have come. */
+const UNAVAILABLE_RETRY_MILLISECONDS = 60_000;
+const CURSOR_LENGTH_LIMIT = 4096;
+
+export interface SupervisorHooks {
+  readonly bootId: string;
+  cursor(source: SourceName): string | null;
+  saveCursor(source: SourceName, cursor: string): void;
+  observe(source: SourceName, observations: readonly Observation[]): void;
+  changed(record: SourceRecord): void;
+}
+
+/** Keeps one source running: starts it, retries with back-off when it breaks, and knows its state. */
+export class Supervisor {
+  readonly source: Source;
+  readonly #host: Host;
+  readonly #hooks: SupervisorHooks;
+  readonly #stop = new AbortController();
+  #record: SourceRecord;
+  #note = "";
+  #settled = false;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(source: Source, host: Host, hooks: SupervisorHooks) {
+    this.source = source;
+    this.#host = host;
+    this.#hooks = hooks;
+    this.#record = { type: "source", source: source.name, state: "down", reason: null, lost: 0 };
+  }
+
+  get record(): SourceRecord {
+    return this.#record;
+  }
+
+  /** A short clause about how the source works here, for `doctor`. */
+  get note(): string {
+    return this.#note;
+  }
+
+  /** True once the source has reported up, unavailable or failed at least once. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  start(): void {
+    this.#done = this.#keepRunning();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #keepRunning(): Promise<void> {
+    let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
+    while (!this.#stop.signal.aborted) {
+      const wasUp = await this.#runOnce();
+      if (this.#stop.signal.aborted) return;
+      if (this.#record.state === "unavailable") {
+        await this.#pause(UNAVAILABLE_RETRY_MILLISECONDS);
+        continue;
+      }
+      retryMilliseconds = wasUp
+        ? FIRST_RETRY_MILLISECONDS
+        : Math.min(retryMilliseconds * 2, LONGEST_RETRY_MILLISECONDS);
+      await this.#pause(retryMilliseconds);
+    }
+  }
+
+  /** One life of the source. True when it had been up. */
+  async #runOnce(): Promise<boolean> {
+    let wasUp = false;
+    const context = this.#context(() => {
+      wasUp = true;
+    });
+    try {
+      const end = await this.source.run(context);
+      if (end.kind === "unavailable") {
+        this.#update({ state: "unavailable", reason: sentence(end.reason, end.remedy) });
+      }
+    } catch (error) {
+      this.#update({ state: "down", reason: describe(error) });
+    }
+    return wasUp;
+  }
+
+  #context(cameUp: () => void): SourceContext {
+    const { name } = this.source;
+    return {
+      host: this.#host,
+      stop: this.#stop.signal,
+      bootId: this.#hooks.bootId,
+      cursor: this.#hooks.cursor(name),
+      emit: (observations) => this.#hooks.observe(name, observations),
+      up: (note) => {
+        this.#note = note;
+        cameUp();
+        this.#update({ state: "up", reason: null });
+      },
+      lost: (count) => this.#update({ lost: this.#record.lost + count }),
+      saveCursor: (cursor) => {
+        if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
+      },
+    };
+  }
+
+  #update(change: Partial<SourceRecord>): void {
+    const next = { ...this.#record, ...change };
+    const same =
+      this.#settled &&
+      next.state === this.#record.state &&
+      next.reason === this.#record.reason &&
+      next.lost === this.#record.lost;
+    this.#record = next;
+    if (change.state !== undefined) this.#settled = true;
+    if (!same) this.#hooks.changed(next);
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#host.clock.after(milliseconds, resolve);
+      const stop = () => {
+        cancel();
+        resolve();
+      };
+      this.#stop.signal.addEventListener("abort", stop, { once: true });
+    });
+  }
+}
+
+function sentence(reason: string, remedy: string): string {
+  return remedy === "" ? reason : `${reason}: ${remedy}`;
+}
+
+function describe(error: unknown): string {
+  if (error instanceof HostError) return `${error.path}: ${error.code}`;
+  return error instanceof Error ? error.message.slice(0, 300) : String(error).slice(0, 300);
+}
