@@ -1,0 +1,148 @@
+import type { Host } from "../host/host.ts";
+import type { CgroupStamp } from "../model/observation.ts";
+import { type BodyFormat, parseTraceFormat } from "../parse/trace-format.ts";
+import { type TraceEvent, TraceReader } from "../parse/trace-line.ts";
+import { Lineage, type LineageFormats } from "../parse/trace-lineage.ts";
+import type { ProcStamper } from "./proc-stamp.ts";
+import { enableEvent, openInstance, readRingStats, type TraceInstance } from "./trace-instance.ts";
+
+/** At most one reading in this time serves all that wait. */
+const PAUSE_MILLISECONDS = 100;
+const WAITING_LIMIT = 4096;
+const EVENT_LIMIT = 200_000;
+/** For all CPUs together, so that a reading stays short on large machines. */
+const RING_KILOBYTES = 2048;
+
+interface Waiting {
+  readonly tid: number;
+  readonly microseconds: number;
+  readonly found: (stamp: CgroupStamp) => void;
+}
+
+/**
+ * A second instance that records forks and moves between cgroups, and is read only when /proc of a victim was gone. Its ring
+ * is never consumed.
+ */
+export class LineageReader {
+  readonly instance: TraceInstance;
+  readonly #host: Host;
+  readonly #stamper: ProcStamper;
+  readonly #formats: LineageFormats;
+  #waiting: Waiting[] = [];
+  #cancel: (() => void) | null = null;
+  #closed = false;
+  #close: (() => void) | null = null;
+
+  constructor(host: Host, stamper: ProcStamper, instance: TraceInstance, formats: LineageFormats) {
+    this.#host = host;
+    this.#stamper = stamper;
+    this.instance = instance;
+    this.#formats = formats;
+  }
+
+  /** Calls `found` later, if the cgroup can be told. */
+  ask(waiting: Waiting): void {
+    if (this.#closed || this.#stamper.memory === null) return;
+    if (this.#waiting.length < WAITING_LIMIT) this.#waiting.push(waiting);
+    this.#schedule();
+  }
+
+  /** Stops; nobody who waits is answered. */
+  close(): void {
+    this.#closed = true;
+    this.#cancel?.();
+    this.#close?.();
+    this.#waiting = [];
+  }
+
+  #schedule(): void {
+    if (this.#cancel !== null || this.#closed) return;
+    this.#cancel = this.#host.clock.after(PAUSE_MILLISECONDS, () => this.#read());
+  }
+
+  #read(): void {
+    const served = this.#waiting;
+    this.#waiting = [];
+    const events: TraceEvent[] = [];
+    const reader = new TraceReader((event) => this.#isWhole(event));
+    const decoder = new TextDecoder();
+    const handle = this.#host.processes.stream(`${this.instance.path}/trace`, {
+      data: (chunk) => {
+        for (const item of reader.push(decoder.decode(chunk, { stream: true }))) {
+          if (item.kind === "event" && events.length < EVENT_LIMIT) events.push(item.event);
+        }
+      },
+      end: ({ exitCode }) => {
+        this.#close = null;
+        this.#cancel = null;
+        if (exitCode === 0 && events.length < EVENT_LIMIT) this.#answer(served, events);
+        if (this.#waiting.length > 0) this.#schedule();
+      },
+    });
+    this.#close = () => handle.close();
+  }
+
+  #isWhole(event: TraceEvent): boolean {
+    const format = event.name === "task_newtask" ? this.#formats.newtask : this.#formats.attach;
+    return format.parse(event.body) !== null;
+  }
+
+  #answer(served: readonly Waiting[], events: readonly TraceEvent[]): void {
+    const { memory } = this.#stamper;
+    if (memory === null || this.#closed) return;
+    // Asked for after the events were read: what was overwritten meanwhile only makes us more careful.
+    const complete = completeSince(readRingStats(this.#host.files, this.instance));
+    const lineage = new Lineage(events, this.#formats, memory.hierarchy, complete);
+    for (const { tid, microseconds, found } of served) {
+      const answer = lineage.cgroupAt(tid, microseconds);
+      if (answer.kind === "cgroup") {
+        const { path, id } = answer;
+        found({ path, id, version: memory.version, basis: "lineage" });
+      } else if (answer.kind === "same-as") {
+        const stamp = this.#stamper.stamp(answer.pid);
+        if (stamp !== null) found({ ...stamp, basis: "lineage" });
+      }
+    }
+  }
+}
+
+/** Every ring that has lost something is complete since its oldest event. */
+function completeSince(
+  stats: readonly { readonly lost: number; readonly oldestMicroseconds: number | null }[],
+): number {
+  const limits = stats.map((ring) =>
+    ring.lost === 0 ? 0 : (ring.oldestMicroseconds ?? Number.MAX_SAFE_INTEGER),
+  );
+  return Math.max(0, ...limits);
+}
+
+/** Opens the instance, or `null` where the kernel lacks one of its events: lineage is a help, not a need. */
+export function openLineage(
+  host: Host,
+  stamper: ProcStamper,
+  tracing: string,
+  name: string,
+): LineageReader | null {
+  try {
+    const newtask = readFormat(host, tracing, "task/task_newtask");
+    const attach = readFormat(host, tracing, "cgroup/cgroup_attach_task");
+    if (newtask === null || attach === null) return null;
+    const instance = openInstance(host.files, tracing, name, ringKilobytes(host, tracing));
+    enableEvent(host.files, instance, { name: "cgroup/cgroup_attach_task", filter: null });
+    enableEvent(host.files, instance, { name: "task/task_newtask", filter: null });
+    return new LineageReader(host, stamper, instance, { newtask, attach });
+  } catch {
+    return null;
+  }
+}
+
+function ringKilobytes(host: Host, tracing: string): number {
+  const cpus = Math.max(1, host.files.list(`${tracing}/per_cpu`).length);
+  return Math.min(256, Math.max(16, Math.floor(RING_KILOBYTES / cpus)));
+}
+
+/** The printed form of an event of the running kernel; `null` when it has no such event. */
+export function readFormat(host: Host, tracing: string, event: string): BodyFormat | null {
+  const text = host.files.tryReadText(`${tracing}/events/${event}/format`);
+  return text === null ? null : parseTraceFormat(text);
+}
