@@ -46,12 +46,14 @@ static inline long number(const char *text) {
   return value;
 }
 
-// CLOCK_MONOTONIC in microseconds, comparable with trace_clock `mono`.
-static inline long long now_microseconds(void) {
+// CLOCK_MONOTONIC, comparable with trace_clock `mono`.
+static inline long long now_nanoseconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+  return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+static inline long long now_microseconds(void) { return now_nanoseconds() / 1000; }
 
 static inline bool write_file(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
