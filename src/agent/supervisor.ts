@@ -7,6 +7,7 @@ const FIRST_RETRY_MILLISECONDS = 250;
 const LONGEST_RETRY_MILLISECONDS = 30_000;
 /** A source that cannot work here is asked again: a mount or a capability may have come. */
 const UNAVAILABLE_RETRY_MILLISECONDS = 60_000;
+const LOSSES_TOLD_MILLISECONDS = 1_000;
 const CURSOR_LENGTH_LIMIT = 4096;
 
 export interface SupervisorHooks {
@@ -26,6 +27,7 @@ export class Supervisor {
   #record: SourceRecord;
   #note = "";
   #settled = false;
+  #lossesWait = false;
   #done: Promise<void> = Promise.resolve();
 
   constructor(source: Source, host: Host, hooks: SupervisorHooks) {
@@ -104,33 +106,43 @@ export class Supervisor {
         cameUp();
         this.#update({ state: "up", reason: null });
       },
-      lost: (count) => this.#update({ lost: this.#record.lost + count }),
+      lost: (count) => this.#lose(count),
       saveCursor: (cursor) => {
         if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
       },
     };
   }
 
-  #update(change: Partial<SourceRecord>): void {
+  #update(change: Pick<SourceRecord, "state" | "reason">): void {
     const next = { ...this.#record, ...change };
     const same =
-      this.#settled &&
-      next.state === this.#record.state &&
-      next.reason === this.#record.reason &&
-      next.lost === this.#record.lost;
+      this.#settled && next.state === this.#record.state && next.reason === this.#record.reason;
     this.#record = next;
-    if (change.state !== undefined) this.#settled = true;
+    this.#settled = true;
     if (!same) this.#hooks.changed(next);
   }
 
+  /** Losses come in floods: they are counted at once and told once a second. */
+  #lose(count: number): void {
+    this.#record = { ...this.#record, lost: this.#record.lost + count };
+    if (this.#lossesWait) return;
+    this.#lossesWait = true;
+    this.#host.clock.after(LOSSES_TOLD_MILLISECONDS, () => {
+      this.#lossesWait = false;
+      this.#hooks.changed(this.#record);
+    });
+  }
+
   #pause(milliseconds: number): Promise<void> {
+    const { signal } = this.#stop;
     return new Promise((resolve) => {
-      const cancel = this.#host.clock.after(milliseconds, resolve);
-      const stop = () => {
+      const end = () => {
         cancel();
+        signal.removeEventListener("abort", end);
         resolve();
       };
-      this.#stop.signal.addEventListener("abort", stop, { once: true });
+      const cancel = this.#host.clock.after(milliseconds, end);
+      signal.addEventListener("abort", end);
     });
   }
 }
