@@ -43,7 +43,9 @@ export function startSource(source: Source, options: StartOptions = {}): Running
     lost: (count, what) => void said.losses.push({ count, what }),
     saveCursor: (cursor) => void said.cursors.push(cursor),
   };
-  const end = source.run(context);
+  // The host's timers do not keep a program alive; the agent lives by its own.
+  const alive = setInterval(() => {}, 1000);
+  const end = source.run(context).finally(() => clearInterval(alive));
   end.then(up.resolve, up.reject);
   up.promise.catch(() => {});
   const stop = () => {

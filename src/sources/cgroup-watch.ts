@@ -56,6 +56,8 @@ export class CgroupWatches {
   readonly #tuning: WatchTuning;
   readonly #failed: (error: unknown) => void;
   readonly #watches = new Map<CgroupNode, Watch>();
+  /** Cgroups that became known in the listing under way. */
+  #fresh: CgroupNode[] | null = null;
 
   constructor(
     host: { readonly files: Files; readonly clock: Clock },
@@ -78,6 +80,7 @@ export class CgroupWatches {
   attached(node: CgroupNode): void {
     if (node.depth <= 1) this.watch(node);
     if (node.parent !== null) this.watch(node.parent);
+    this.#fresh?.push(node);
   }
 
   detached(node: CgroupNode): void {
@@ -129,8 +132,20 @@ export class CgroupWatches {
   #childrenChanged(node: CgroupNode, watch: Watch): void {
     watch.cancelList ??= this.#clock.after(this.#tuning.againMilliseconds, () => {
       watch.cancelList = null;
-      this.#guarded(() => this.#tree.list(node));
+      this.#guarded(() => this.#listAndRead(node));
     });
+  }
+
+  /** A new cgroup may have counted a kill before it was watched. */
+  #listAndRead(node: CgroupNode): void {
+    const fresh: CgroupNode[] = [];
+    this.#fresh = fresh;
+    try {
+      this.#tree.list(node);
+    } finally {
+      this.#fresh = null;
+    }
+    for (const child of fresh) this.#tree.drill(child);
   }
 
   #notified(node: CgroupNode, watch: Watch): void {
