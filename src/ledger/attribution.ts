@@ -1,8 +1,7 @@
 import type { CgroupStamp } from "../model/observation.ts";
 import { SECOND } from "../model/time.ts";
 import { unexplainedSteps } from "./book.ts";
-import { belongs, type CgroupBook, type CgroupBooks, deficit } from "./cgroup-books.ts";
-import { isWithin } from "./identity.ts";
+import { belongs, type CgroupBook, type CgroupBooks, deficit, isInside } from "./cgroup-books.ts";
 import type { Kill } from "./kill.ts";
 
 /** Evidence that names the cgroup gets this long before counters may conclude it. */
@@ -30,18 +29,11 @@ export function soleExplanation(
   const candidates = [...books.all()].filter(
     (book) => deficit(book) > 0 && covers(book, kill, order),
   );
-  const innermost = candidates.filter(
-    (book) => !candidates.some((other) => other !== book && isInside(other, book)),
-  );
+  const innermost = candidates.filter((book) => !candidates.some((other) => isInside(other, book)));
   const [only] = innermost;
   if (only === undefined || innermost.length > 1) return null;
   const { path, id, version } = only.identity;
   return { path, id, version, basis: "counter" };
-}
-
-function isInside(inner: CgroupBook, outer: CgroupBook): boolean {
-  if (inner.identity.path === outer.identity.path) return inner.identity.extent === "local";
-  return isWithin(inner.identity.path, outer.identity.path);
 }
 
 function covers(book: CgroupBook, kill: Kill, order: readonly Kill[]): boolean {

@@ -144,6 +144,13 @@ export function deficitBy(book: CgroupBook, time: number, later: readonly Kill[]
   return Math.min(now, now - bookedLater + explainedLater);
 }
 
+/** Whether every entry of `inner` is also one of `outer`: a cgroup below it, or its own local count. */
+export function isInside(inner: CgroupBook, outer: CgroupBook): boolean {
+  if (inner === outer || outer.identity.extent === "local") return false;
+  if (inner.identity.path === outer.identity.path) return inner.identity.extent === "local";
+  return isWithin(inner.identity.path, outer.identity.path);
+}
+
 /** Whether the kernel enters `kill` into `book`. */
 export function belongs(book: CgroupBook, kill: Kill): boolean {
   const { cgroup } = kill;

@@ -99,6 +99,13 @@ export function betterStamp(
   return { ...better, id: better.id ?? other.id, version: better.version ?? other.version };
 }
 
+/** The instant that is known better; of two known equally well the earlier, so that the order of arrival does not matter. */
+export function betterInstant(current: Instant, offered: Instant): Instant {
+  const gain = current.uncertaintyMicroseconds - offered.uncertaintyMicroseconds;
+  if (gain !== 0) return gain > 0 ? offered : current;
+  return offered.monotonicMicroseconds < current.monotonicMicroseconds ? offered : current;
+}
+
 /** Merges member by member: what is known stays, what was unknown is filled. Commutative but for contradictions. */
 export function mergeVictim(current: Victim | null, offered: Victim, prefer: boolean): Victim {
   if (current === null) return offered;

@@ -17,6 +17,7 @@ import { KillIndex, killId, unknownKillId } from "./identity.ts";
 import { Incidents } from "./incidents.ts";
 import {
   attributionOf,
+  betterInstant,
   betterStamp,
   contradicts,
   type Kill,
@@ -231,8 +232,11 @@ export class Ledger {
     kill.evidence[observation.source] ??= observation.sequence;
     kill.limit = mergeLimit(kill.limit, observation.limit);
     kill.trigger = mergeTrigger(kill.trigger, observation.trigger);
-    if (observation.at.uncertaintyMicroseconds < kill.at.uncertaintyMicroseconds) {
-      kill.at = observation.at;
+    const at = betterInstant(kill.at, observation.at);
+    if (at !== kill.at) {
+      this.#rebook(kill, () => {
+        kill.at = at;
+      });
     }
     this.#kills.add(kill);
     this.#stamp(kill, betterStamp(kill.cgroup, observation.cgroup));
@@ -255,13 +259,20 @@ export class Ledger {
     if (cgroup === kill.cgroup) return;
     if (contradicts(kill.cgroup, cgroup)) this.#contradictions++;
     this.#outbox.before(kill, this.#now);
+    this.#rebook(kill, () => {
+      kill.cgroup = cgroup;
+      kill.attribution = attributionOf(cgroup);
+    });
+    this.#touch(kill);
+  }
+
+  /** Changes what the books know a kill by: out of the books, changed, in again. */
+  #rebook(kill: Kill, change: () => void): void {
     this.#node.enter(kill, -1);
     this.#books.enter(kill, -1);
-    kill.cgroup = cgroup;
-    kill.attribution = attributionOf(cgroup);
+    change();
     this.#node.enter(kill, 1);
     this.#books.enter(kill, 1);
-    this.#touch(kill);
   }
 
   #witness(kill: Kill, source: SourceName): void {
@@ -334,12 +345,10 @@ export class Ledger {
   #double(kill: Kill, source: SourceName): void {
     this.#witness(kill, source);
     if (kill.doubled) return;
-    this.#node.enter(kill, -1);
-    this.#books.enter(kill, -1);
-    kill.doubled = true;
-    kill.group = true;
-    this.#node.enter(kill, 1);
-    this.#books.enter(kill, 1);
+    this.#rebook(kill, () => {
+      kill.doubled = true;
+      kill.group = true;
+    });
     this.#touch(kill);
   }
 

@@ -1,5 +1,5 @@
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
-import { belongs, type CgroupBook, type CgroupBooks, deficitBy } from "./cgroup-books.ts";
+import { belongs, type CgroupBook, type CgroupBooks, deficitBy, isInside } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
 
@@ -31,9 +31,12 @@ export function missingKills(
   const later = killsAfter(order, by);
   const room = roomInNode(by, node, books, later);
   if (room <= 0) return [];
-  const book = innermostDeficit(by, books, later);
-  if (book !== null) {
-    return missingFromCgroup(book, Math.min(room, deficitBy(book, by, later), AT_ONCE), order);
+  const candidates = innermostDeficits(by, books, later);
+  const total = candidates.reduce((sum, { deficit }) => sum + deficit, 0);
+  const [first] = candidates;
+  // More entries in several cgroups than missing kills: some belong to kills that are known but nobody stamped.
+  if (first !== undefined && (candidates.length === 1 || total <= room)) {
+    return missingFromCgroup(first.book, Math.min(room, first.deficit, AT_ONCE), order);
   }
   if (node.count === null) return [];
   return missingFromNode(node.count, Math.min(room, AT_ONCE), order);
@@ -61,22 +64,19 @@ function killsAfter(order: readonly Kill[], time: number): Kill[] {
   return later;
 }
 
-function innermostDeficit(
-  by: number,
-  books: CgroupBooks,
-  later: readonly Kill[],
-): CgroupBook | null {
-  let best: CgroupBook | null = null;
-  for (const book of books.all()) {
-    if (deficitBy(book, by, later) <= 0) continue;
-    if (best === null || rank(book) > rank(best)) best = book;
-  }
-  return best;
+interface Deficit {
+  readonly book: CgroupBook;
+  readonly deficit: number;
 }
 
-/** Deeper is more exact; of one cgroup its own count is more exact than that with descendants. */
-function rank({ identity }: CgroupBook): number {
-  return identity.path.split("/").length * 2 + (identity.extent === "local" ? 1 : 0);
+/** Books with entries too many, without those that only repeat what a book inside them has. */
+function innermostDeficits(by: number, books: CgroupBooks, later: readonly Kill[]): Deficit[] {
+  const all: Deficit[] = [];
+  for (const book of books.all()) {
+    const deficit = deficitBy(book, by, later);
+    if (deficit > 0) all.push({ book, deficit });
+  }
+  return all.filter(({ book }) => !all.some((other) => isInside(other.book, book)));
 }
 
 function missingFromCgroup(

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Observation } from "../model/observation.ts";
+import type { KillRecord } from "../model/record.ts";
+import { SECOND } from "../model/time.ts";
+import type { Ledger, LedgerState } from "./ledger.ts";
+import { at, count, kill, newLedger, stamp } from "./testing.ts";
+
+/** Everything the ledger says of `observations`, given one after the other, up to long after the last. */
+function tell(ledger: Ledger, observations: readonly Observation[], until = 60): KillRecord[] {
+  const records: KillRecord[] = [];
+  for (const observation of observations) {
+    ledger.advance(observation.at.monotonicMicroseconds);
+    ledger.observe(observation);
+    records.push(...ledger.take());
+  }
+  for (let second = 0; second <= until; second++) {
+    ledger.advance(second * SECOND);
+    records.push(...ledger.take());
+  }
+  return records;
+}
+
+function latest(records: readonly KillRecord[]): KillRecord[] {
+  return [...new Map(records.map((record) => [record.id, record])).values()];
+}
+
+const STORY: readonly Observation[] = [
+  count("node", [null, 1], 40, { baseline: true }),
+  kill("tracefs", 10, 4219, { cgroup: stamp("/docker/a") }),
+  kill("probe", 10.000_01, 4219, { cgroup: stamp("/docker/a", "kernel") }),
+  kill("kernel-log", 10.02, 4219, {
+    limit: { constraint: "memcg", cgroup: "/docker", bytes: 15_728_640 },
+    trigger: { pid: 4200, comm: "sh" },
+  }),
+  count("node", [1, 10.001], 41),
+  count({ path: "/docker/a" }, [1, 10.002], 1),
+];
+
+test("one kill seen by five sources is one record, opened once and amended", () => {
+  const records = tell(newLedger(), STORY);
+  assert.equal(new Set(records.map((record) => record.id)).size, 1);
+  assert.deepEqual(
+    records.map((record) => record.revision),
+    records.map((_, revision) => revision),
+  );
+  const [last] = latest(records);
+  assert.deepEqual(last?.witnesses, ["kernel-log", "tracefs", "probe", "cgroup", "vmstat"]);
+  assert.equal(last?.attribution, "exact");
+  assert.equal(last?.cgroup.path, "/docker/a");
+  assert.deepEqual(last?.limit, {
+    scope: null,
+    constraint: "memcg",
+    cgroup: "/docker",
+    bytes: 15_728_640,
+  });
+});
+
+test("the order of evidence changes neither the record nor its id", () => {
+  const expected = latest(tell(newLedger(), STORY)).map(({ revision: _, ...rest }) => rest);
+  const [baseline, ...rest] = STORY;
+  if (baseline === undefined) throw new Error("the story begins with a baseline");
+  fc.assert(
+    fc.property(fc.shuffledSubarray(rest, { minLength: rest.length }), (shuffled) => {
+      const records = latest(tell(newLedger(), [baseline, ...shuffled]));
+      assert.deepEqual(
+        records.map(({ revision: _, ...record }) => record),
+        expected,
+      );
+    }),
+  );
+});
+
+test("evidence that comes twice says nothing new", () => {
+  const once = tell(newLedger(), STORY);
+  const twice = tell(newLedger(), [...STORY, ...STORY]);
+  assert.deepEqual(latest(twice), latest(once));
+});
+
+test("the books balance, and what was counted before anybody watched is history", () => {
+  const ledger = newLedger();
+  tell(ledger, STORY);
+  const { kernel, recorded, unaccounted, unattributed } = ledger.summary();
+  assert.deepEqual([kernel, recorded, unaccounted, unattributed], [1, 1, 0, 0]);
+});
+
+test("a group kill's second entry of its first victim is no kill, and the books still balance", () => {
+  const group = { incident: "100", group: true } as const;
+  const ledger = newLedger();
+  const records = tell(ledger, [
+    count("node", [null, 1], 0, { baseline: true }),
+    kill("kernel-log", 10, 201, { sequence: "100", incident: "100" }),
+    {
+      kind: "group",
+      source: "kernel-log",
+      sequence: "101",
+      at: at(10),
+      incident: "100",
+      cgroup: "/g",
+    },
+    kill("kernel-log", 10, 201, { sequence: "102", repeat: true, ...group }),
+    kill("kernel-log", 10, 202, { sequence: "103", ...group }),
+    kill("kernel-log", 10, 203, { sequence: "104", ...group }),
+    count("node", [1, 10.1], 4),
+  ]);
+  const kills = latest(records);
+  assert.deepEqual(
+    kills.map((record) => record.victim.tid),
+    [201, 202, 203],
+  );
+  assert.equal(new Set(kills.map((record) => record.incident.id)).size, 1);
+  assert.ok(kills.every((record) => record.incident.group));
+  const { kernel, recorded, unaccounted } = ledger.summary();
+  assert.deepEqual([kernel, recorded, unaccounted], [3, 3, 0]);
+});
+
+test("a kill that only the node's counter saw becomes a record with an unknown victim, two seconds later", () => {
+  const ledger = newLedger();
+  const early = tell(
+    ledger,
+    [count("node", [null, 1], 0, { baseline: true }), count("node", [9, 10], 1)],
+    11,
+  );
+  assert.equal(early.length, 0);
+  const [record, ...more] = tell(ledger, []);
+  assert.equal(more.length, 0);
+  assert.equal(record?.victim.pid, null);
+  assert.equal(record?.attribution, "none");
+  assert.equal(ledger.summary().unaccounted, 0);
+});
+
+test("late evidence of such a kill amends its record and opens no second one", () => {
+  const ledger = newLedger();
+  const before = tell(
+    ledger,
+    [count("node", [null, 1], 0, { baseline: true }), count("node", [9, 10], 1)],
+    20,
+  );
+  const after = tell(ledger, [kill("kernel-log", 9.5, 777, { cgroup: stamp("/a") })]);
+  assert.equal(after[0]?.id, before[0]?.id);
+  assert.equal(after[0]?.victim.pid, 777);
+  assert.equal(ledger.summary().unaccounted, 0);
+});
+
+test("a cgroup's counter names the cgroup of a kill that nobody stamped, if no other book could", () => {
+  const records = tell(newLedger(), [
+    count("node", [null, 1], 0, { baseline: true }),
+    kill("kernel-log", 10, 300),
+    count("node", [9, 10.1], 1),
+    count({ path: "/a", id: 7 }, [9, 10.1], 1),
+  ]);
+  const [record] = latest(records);
+  assert.equal(record?.cgroup.path, "/a");
+  assert.equal(record?.attribution, "inferred");
+});
+
+test("two cgroups that could both have had the kill are no answer: it stays unknown", () => {
+  const records = tell(newLedger(), [
+    count("node", [null, 1], 0, { baseline: true }),
+    kill("kernel-log", 10, 300),
+    count("node", [9, 10.1], 2),
+    count({ path: "/a", id: 7 }, [9, 10.1], 1),
+    count({ path: "/b", id: 8 }, [9, 10.1], 1),
+  ]);
+  const named = latest(records).find((record) => record.victim.pid === 300);
+  assert.equal(named?.attribution, "none");
+  assert.equal(records.filter((record) => record.revision === 0).length, 2);
+});
+
+test("the same pid killed again later is another kill", () => {
+  const records = tell(newLedger(), [
+    kill("tracefs", 10, 55, { cgroup: stamp("/a") }),
+    kill("tracefs", 30, 55, { cgroup: stamp("/b") }),
+  ]);
+  assert.deepEqual(
+    latest(records).map((record) => record.cgroup.path),
+    ["/a", "/b"],
+  );
+});
+
+test("a successor that reads the same evidence again opens nothing, and says what it missed as recovered", () => {
+  const first = newLedger();
+  tell(first, STORY, 20);
+  const state: LedgerState = JSON.parse(JSON.stringify(first.state()));
+  const second = newLedger(30, state);
+  const records = tell(second, [
+    ...STORY,
+    kill("kernel-log", 25, 4300, { cgroup: stamp("/docker/b") }),
+    count("node", [10, 31], 42),
+  ]);
+  const opened = records.filter((record) => record.revision === 0);
+  assert.deepEqual(
+    opened.map((record) => [record.victim.pid, record.recovered]),
+    [[4300, true]],
+  );
+  assert.equal(second.summary().unaccounted, 0);
+});
+
+test("a kill in a storm gets the limit that the log printed for its neighbours", () => {
+  const printed = { constraint: "memcg", cgroup: "/x", bytes: 15_728_640 } as const;
+  const silent = { constraint: "memcg", cgroup: null, bytes: null } as const;
+  const records = tell(newLedger(), [
+    kill("kernel-log", 10, 1, { cgroup: stamp("/x", "kernel"), limit: printed }),
+    {
+      kind: "limits",
+      source: "cgroup",
+      sequence: "x",
+      at: at(10),
+      path: "/x",
+      chain: [{ path: "/x", limitBytes: 15_728_640 }],
+    },
+    kill("tracefs", 10.1, 2, { cgroup: stamp("/x") }),
+    kill("kernel-log", 10.1, 2, { limit: silent }),
+  ]);
+  const second = latest(records).find((record) => record.victim.tid === 2);
+  assert.deepEqual(second?.limit, { scope: null, ...printed });
+});
