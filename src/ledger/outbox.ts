@@ -17,7 +17,7 @@ interface Due {
 /** Which kills have something new to say. Openings leave at once; amendments are collected. */
 export class Outbox {
   readonly #render: (kill: Kill) => KillRecord;
-  #opened: Kill[] = [];
+  #opened = new Set<Kill>();
   readonly #amended = new Map<Kill, Due>();
   readonly #said = new Map<Kill, { readonly text: string; readonly at: number }>();
 
@@ -26,16 +26,16 @@ export class Outbox {
   }
 
   get size(): number {
-    return this.#opened.length + this.#amended.size;
+    return this.#opened.size + this.#amended.size;
   }
 
   opened(kill: Kill): void {
-    this.#opened.push(kill);
+    this.#opened.add(kill);
   }
 
   /** To be called before a change to a kill that was said long ago or by an earlier process. */
   before(kill: Kill, now: number): void {
-    if (this.#said.has(kill) || this.#opened.includes(kill)) return;
+    if (this.#said.has(kill) || this.#opened.has(kill)) return;
     this.#said.set(kill, { text: JSON.stringify(this.#render(kill)), at: now });
   }
 
@@ -60,8 +60,8 @@ export class Outbox {
 
   #takeOpened(now: number): KillRecord[] {
     const opened = this.#opened;
-    this.#opened = [];
-    return opened.map((kill) => {
+    this.#opened = new Set();
+    return [...opened].map((kill) => {
       this.#amended.delete(kill);
       const record = this.#render(kill);
       this.#said.set(kill, { text: JSON.stringify(record), at: now });
