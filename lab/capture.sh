@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs a command and writes what the kernel said meanwhile: capture.sh DIRECTORY 'COMMAND'. Works on a machine and in the guest.
+#   truth.jsonl  the command's output          kmsg.txt      raw records of /dev/kmsg
+#   trace.txt    oom:mark_victim events        counters.txt  kernel, /proc/vmstat oom_kill before and after
+#   cgroups.txt  counters of cgroups with kills, read until the command ended
+out=$1
+command=$2
+name=oomwitness-lab-capture-$$
+instance=/sys/kernel/tracing/instances/$name
+mkdir -p "$out"
+root=/sys/fs/cgroup
+[ -d /sys/fs/cgroup/memory ] && root=/sys/fs/cgroup/memory
+oom_kill() { sed -n 's/^oom_kill //p' /proc/vmstat; }
+
+if mkdir "$instance" 2>/dev/null; then
+  echo mono > "$instance/trace_clock"
+  echo 1024 > "$instance/buffer_size_kb"
+  echo 1 > "$instance/events/oom/mark_victim/enable"
+fi
+# Everything after this line of ours is ours.
+echo "<6>$name begins" > /dev/kmsg
+# A reader that is overrun ends with EPIPE; start it again, and let the gap in the sequence numbers show.
+(while :; do cat /dev/kmsg 2>/dev/null; echo "# overrun"; done) > "$out/kmsg.all" &
+reader=$!
+before=$(oom_kill)
+sh -c "$command" > "$out/truth.jsonl" &
+job=$!
+while kill -0 $job 2>/dev/null; do
+  find $root -name memory.events -o -name memory.oom_control 2>/dev/null |
+    xargs grep -H '^oom' 2>/dev/null | grep -v ' 0$' > "$out/cgroups.new"
+  [ -s "$out/cgroups.new" ] && mv "$out/cgroups.new" "$out/cgroups.txt"
+  sleep 0.2
+done
+wait $job
+code=$?
+sleep 0.5
+{
+  echo "kernel $(uname -r)"
+  echo "command $command"
+  echo "exit $code"
+  echo "oom_kill before $before after $(oom_kill)"
+} > "$out/counters.txt"
+if [ -d "$instance" ]; then
+  cp "$instance/trace" "$out/trace.txt"
+  rmdir "$instance"
+fi
+child=$(ps -o pid,ppid | sed -n "s/^ *\([0-9]*\) *$reader\$/\1/p")
+kill $reader $child 2>/dev/null
+sed "1,/;$name begins/d" "$out/kmsg.all" > "$out/kmsg.txt"
+rm -f "$out/kmsg.all" "$out/cgroups.new"
+exit $code
