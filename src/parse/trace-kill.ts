@@ -8,9 +8,16 @@
  * - A mark without its signal is a phantom: the victim was dying already, nothing was killed or counted (facts 2.1).
  * - A signal for the first victim of the run again, without a mark: a group kill visits all members and the first victim
  *   is one of them (facts 0.1). The kernel's books count it.
- * - A signal for somebody else right after a mark, without a mark: a process that shares the victim's memory (facts 0.6).
- *   The last process of a pid namespace sends the same signals to the rest when it dies, so whoever asks must check that the
- *   memory really is shared (`sharer-suspected` → read it now; `sharer` → it was not marked in the end).
+ * - A signal for somebody else after a mark, without a mark: a process that shares the victim's memory (facts 0.6), here
+ *   `owner` shares with the victim `sharer`:
+ *
+ *     owner-24911 [001] d..2. 1839.712541: signal_generate: sig=9 errno=0 code=128 comm=sharer pid=24912 grp=1 res=0
+ *     owner-24911 [001] ...1. 1839.712544: mark_victim: pid=24912 comm=sharer total-vm=263216kB …
+ *     owner-24911 [001] d..1. 1839.714505: signal_generate: sig=9 errno=0 code=128 comm=owner pid=24911 grp=1 res=0
+ *
+ *   The first process of a pid namespace sends the same signals to the rest when it dies. They hold one lock more (the task
+ *   list's), which most kernels count; where they do not, whoever asks must compare the sizes of the memories
+ *   (`sharer-suspected` → read it now; `sharer` → it was not marked in the end).
  */
 
 /** The task that called the OOM killer: the one running when the event happened. */
@@ -78,6 +85,8 @@ export type KillFinding =
       readonly signal: SignalEvent;
       /** The kill whose victim's memory it would share. */
       readonly of: MarkEvent;
+      /** The locks held prove it; otherwise it takes a look at the process. */
+      readonly certain: boolean;
       readonly incident: string;
       readonly group: boolean;
     };
@@ -87,7 +96,7 @@ export interface KillPairingOptions {
   readonly pairMicroseconds: number;
   /** Events of one run follow each other: between two kills the kernel prints one line, 20 ms on a serial console. */
   readonly runMicroseconds: number;
-  /** Signals to sharers follow the mark at once; those of a dying pid namespace milliseconds later. */
+  /** Where locks are not counted: signals to sharers follow the mark soon; those of a dying pid namespace later. */
   readonly sharerMicroseconds: number;
   /** Asked once, at the first sign of a group kill: `false` when it cannot be one (cgroup v1, memory.oom.group is 0). */
   readonly mayBeGroup: (incident: string) => boolean;
@@ -96,7 +105,7 @@ export interface KillPairingOptions {
 export const DEFAULT_PAIRING: KillPairingOptions = {
   pairMicroseconds: 100_000,
   runMicroseconds: 100_000,
-  sharerMicroseconds: 1000,
+  sharerMicroseconds: 3000,
   mayBeGroup: () => true,
 };
 
@@ -238,18 +247,20 @@ export class KillPairing {
   }
 
   #looksShared(signal: SignalEvent, last: MarkEvent): boolean {
-    if (heldLocks(signal, last) === "sharer") return true;
+    const locks = heldLocks(signal, last);
+    if (locks !== "unknown") return locks === "sharer";
     return signal.microseconds - last.microseconds <= this.#options.sharerMicroseconds;
   }
 }
 
 /**
  * The victim's signal is sent under its task lock, as is the mark; a sharer's is not, which makes one lock less where the
- * kernel counts them (preempt depth 1 against 2; 6.18). Equal depths prove nothing: rcu_read_lock may count too.
+ * kernel counts them (preempt depth 1 against 2; 6.18). A kernel that counts also when only reading (preemptible without
+ * CONFIG_PREEMPT_RCU) hides its sharers from us.
  */
-function heldLocks(signal: SignalEvent, mark: MarkEvent): "sharer" | "unknown" {
-  if (signal.depth === null || mark.depth === null) return "unknown";
-  return signal.depth <= mark.depth && mark.depth > 0 ? "sharer" : "unknown";
+function heldLocks(signal: SignalEvent, mark: MarkEvent): "sharer" | "victim" | "unknown" {
+  if (signal.depth === null || mark.depth === null || mark.depth === 0) return "unknown";
+  return signal.depth <= mark.depth ? "sharer" : "victim";
 }
 
 function newRun(microseconds: number): Run {
@@ -277,7 +288,9 @@ function sharerFinding(
 ): KillFinding {
   const group = run.group === true;
   const incident = sequenceOf(group && run.first !== null ? run.first : of);
-  return { kind, sequence: `${sequenceOf(signal)}:${signal.tid}`, signal, of, incident, group };
+  const certain = heldLocks(signal, of) === "sharer";
+  const sequence = `${sequenceOf(signal)}:${signal.tid}`;
+  return { kind, sequence, signal, of, certain, incident, group };
 }
 
 /** `CPU:µs`: the same on every reading of the ring. A signal's gets its thread id too, it may share the µs of a mark. */

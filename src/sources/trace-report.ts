@@ -167,16 +167,15 @@ export class KillReporter {
   /** Reads at once whether the signalled process has as much memory as the victim: it shares it, or it is somebody else. */
   #suspect(finding: Sharer): void {
     const { stamper } = this.#parts;
-    const { signal, of, sequence, incident, group } = finding;
-    if (!stamper.isFresh(signal.microseconds)) return;
-    const status = stamper.status(signal.tid);
-    if (status === null || of.totalVmBytes === null || status.vmSizeBytes !== of.totalVmBytes)
-      return;
+    const { signal, of, sequence, incident, group, certain } = finding;
+    const status = stamper.isFresh(signal.microseconds) ? stamper.status(signal.tid) : null;
+    const size = status?.vmSizeBytes ?? null;
+    if (size === null || of.totalVmBytes === null ? !certain : size !== of.totalVmBytes) return;
     if (this.#suspects.size >= REMEMBERED_LIMIT) return;
     const cgroup = this.#procStamp(signal);
     this.#suspects.set(sequence, {
       ...this.#base(signal, sequence),
-      victim: { ...victimOf(signal), pid: status.tgid },
+      victim: { ...victimOf(signal), pid: status?.tgid ?? null },
       cgroup: cgroup === null ? null : stamper.withId(cgroup),
       incident,
       group,
@@ -188,7 +187,10 @@ export class KillReporter {
   #confirm({ sequence, incident, group }: Sharer, others: Observation[]): void {
     const suspect = this.#suspects.get(sequence);
     this.#suspects.delete(sequence);
-    if (suspect !== undefined) others.push({ ...suspect, incident, group });
+    if (suspect === undefined) return;
+    const sharer = { ...suspect, incident, group };
+    others.push(sharer);
+    if (sharer.cgroup === null) this.#askLater(sharer);
   }
 
   /** The rest of what /proc tells is read after all cgroups of this chunk, then everything is handed over in order. */
