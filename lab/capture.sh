@@ -2,14 +2,11 @@
 # Runs a command and writes what the kernel said meanwhile: capture.sh DIRECTORY 'COMMAND'. Works on a machine and in the guest.
 #   truth.jsonl  the command's output          kmsg.txt      raw records of /dev/kmsg
 #   trace.txt    oom:mark_victim events        counters.txt  kernel, /proc/vmstat oom_kill before and after
-#   cgroups.txt  counters of cgroups with kills, read until the command ended
 out=$1
 command=$2
 name=oomwitness-lab-capture-$$
 instance=/sys/kernel/tracing/instances/$name
 mkdir -p "$out"
-root=/sys/fs/cgroup
-[ -d /sys/fs/cgroup/memory ] && root=/sys/fs/cgroup/memory
 oom_kill() { sed -n 's/^oom_kill //p' /proc/vmstat; }
 
 if mkdir "$instance" 2>/dev/null; then
@@ -23,15 +20,7 @@ echo "<6>$name begins" > /dev/kmsg
 (while :; do cat /dev/kmsg 2>/dev/null; echo "# overrun"; done) > "$out/kmsg.all" &
 reader=$!
 before=$(oom_kill)
-sh -c "$command" > "$out/truth.jsonl" &
-job=$!
-while kill -0 $job 2>/dev/null; do
-  find $root -name memory.events -o -name memory.oom_control 2>/dev/null |
-    xargs grep -H '^oom' 2>/dev/null | grep -v ' 0$' > "$out/cgroups.new"
-  [ -s "$out/cgroups.new" ] && mv "$out/cgroups.new" "$out/cgroups.txt"
-  sleep 0.2
-done
-wait $job
+sh -c "$command" > "$out/truth.jsonl"
 code=$?
 sleep 0.5
 {
@@ -47,5 +36,5 @@ fi
 child=$(ps -o pid,ppid | sed -n "s/^ *\([0-9]*\) *$reader\$/\1/p")
 kill $reader $child 2>/dev/null
 sed "1,/;$name begins/d" "$out/kmsg.all" > "$out/kmsg.txt"
-rm -f "$out/kmsg.all" "$out/cgroups.new"
+rm -f "$out/kmsg.all"
 exit $code

@@ -98,14 +98,21 @@ export class CgroupTree {
     if (existsSync(swap)) writeFileSync(swap, String(v1 ? bytes : 0));
   }
 
+  /** This cgroup (the parent of all by default) and every one below it. */
+  all(cgroup: LabCgroup = this.parent): LabCgroup[] {
+    const entries = readdirSync(cgroup.directory, { withFileTypes: true });
+    const below = entries.filter((entry) => entry.isDirectory());
+    return [cgroup, ...below.flatMap(({ name }) => this.all(this.at(`${cgroup.path}/${name}`)))];
+  }
+
   /** Removes one cgroup and all below it; waits while dying processes keep it busy (at most 5 s). */
   async remove(cgroup: LabCgroup = this.parent): Promise<void> {
     if (!existsSync(cgroup.directory)) return;
-    for (const entry of readdirSync(cgroup.directory, { withFileTypes: true }))
-      if (entry.isDirectory()) await this.remove(this.at(`${cgroup.path}/${entry.name}`));
-    for (let attempt = 0; !tryRemove(cgroup.directory); attempt++) {
-      if (attempt === 500) throw new Error(`${cgroup.directory} stays busy`);
-      await sleep(10);
+    for (const { directory } of this.all(cgroup).reverse()) {
+      for (let attempt = 0; !tryRemove(directory); attempt++) {
+        if (attempt === 500) throw new Error(`${directory} stays busy`);
+        await sleep(10);
+      }
     }
   }
 

@@ -73,17 +73,41 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 };
 
+/** The kernel's book of one cgroup after a scenario; a counter the kernel does not keep is `null`. */
+export interface CgroupBook {
+  readonly cgroup: string;
+  readonly oom: number | null;
+  readonly oomKill: number | null;
+  readonly oomGroupKill: number | null;
+}
+
+export interface ScenarioResult {
+  readonly deaths: readonly Truth[];
+  /** The parent of all first; cgroups the scenario removed are missing. */
+  readonly books: readonly CgroupBook[];
+}
+
 /** Runs a scenario by name; `size` 0 takes its own default. The cgroups are removed at the end. */
-export async function runScenario(name: string, size: number): Promise<Truth[]> {
+export async function runScenario(name: string, size: number): Promise<ScenarioResult> {
   const scenario = SCENARIOS[name];
   if (scenario === undefined)
     throw new Error(`no scenario ${name}; there are ${Object.keys(SCENARIOS).join(", ")}`);
   const tree = new CgroupTree();
   try {
-    return await scenario(tree, size);
+    const deaths = await scenario(tree, size);
+    return { deaths, books: readBooks(tree) };
   } finally {
     await tree.remove();
   }
+}
+
+function readBooks(tree: CgroupTree): CgroupBook[] {
+  return tree.all().map((cgroup) => ({
+    cgroup: cgroup.path,
+    oom: tree.event(cgroup, "oom"),
+    oomKill: tree.event(cgroup, "oom_kill"),
+    oomGroupKill: tree.event(cgroup, "oom_group_kill"),
+  }));
 }
 
 async function main(): Promise<number> {
@@ -94,8 +118,9 @@ async function main(): Promise<number> {
     process.stderr.write(`lab: ${possible.ok ? usage : possible.reason}\n`);
     return possible.ok ? 2 : 1;
   }
-  for (const death of await runScenario(name, Number(size ?? 0)))
-    process.stdout.write(`${JSON.stringify({ signal: 9, ...death })}\n`);
+  const { deaths, books } = await runScenario(name, Number(size ?? 0));
+  const lines = [...deaths.map((death) => ({ signal: 9, ...death })), ...books];
+  for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`);
   return 0;
 }
 
