@@ -1,0 +1,106 @@
+import type { Observation } from "../model/observation.ts";
+import type { Instant } from "../model/time.ts";
+import { KernelLogAssembler, type KernelLogEvent } from "../parse/kernel-log-assembler.ts";
+import type { KmsgRecord } from "../parse/kmsg-record.ts";
+import { instantNow } from "./instant.ts";
+import { KernelLogClock } from "./kernel-log-clock.ts";
+import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
+import type { SourceContext } from "./source.ts";
+
+/** A record this young was written while we read: the backlog is over. */
+const LIVE_AGE_MICROSECONDS = 250_000;
+
+/**
+ * Records in, observations out: replays are dropped, gaps are counted, and what an earlier process reported is only read
+ * for its context. A kill is emitted with the chunk that brought it.
+ */
+export class KernelLogFeed {
+  readonly #context: SourceContext;
+  readonly #log: LogName;
+  readonly #assembler: KernelLogAssembler;
+  readonly #clock: KernelLogClock;
+  /** Kills that are older than the start are reported. */
+  readonly #history: boolean;
+  /** Where an earlier process stopped. */
+  readonly #cursor: LogCursor | null;
+  #lastSequence: number | null = null;
+  #live = false;
+
+  constructor(context: SourceContext, log: LogName, history: boolean) {
+    this.#context = context;
+    this.#log = log;
+    this.#cursor = parseCursor(context.cursor);
+    this.#history = history || this.#cursor !== null;
+    this.#assembler = new KernelLogAssembler({ contiguous: log === "kmsg" });
+    this.#clock = new KernelLogClock(this.#cursor?.offsetMicroseconds ?? null);
+  }
+
+  /** Whether everything written before the start has been read. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  get lastSequence(): number | null {
+    return this.#lastSequence;
+  }
+
+  /** The log has fallen silent: what comes from now on is new. */
+  becomeLive(): void {
+    this.#live = true;
+  }
+
+  take(records: readonly KmsgRecord[]): void {
+    const now = instantNow(this.#context.host.clock);
+    const observations: Observation[] = [];
+    let last: KmsgRecord | null = null;
+    for (const record of records) {
+      // After a reopening the log begins at its oldest record again.
+      if (this.#lastSequence !== null && record.sequence <= this.#lastSequence) continue;
+      const reported = this.#isReported(record);
+      if (!reported) this.#countGap(record);
+      this.#lastSequence = record.sequence;
+      this.#compareClocks(now, record);
+      const events = this.#assembler.push(record);
+      last = record;
+      if (reported || !(this.#history || this.#live)) continue;
+      for (const event of events) observations.push(this.#stamp(now, event));
+    }
+    if (observations.length > 0) this.#context.emit(observations);
+    if (last !== null && !this.#isReported(last)) this.#save(last);
+  }
+
+  #isReported(record: KmsgRecord): boolean {
+    const cursor = this.#cursor;
+    if (cursor === null) return false;
+    if (cursor.log === this.#log) return record.sequence <= cursor.sequence;
+    return record.timestampMicroseconds <= cursor.timestampMicroseconds;
+  }
+
+  /** The kernel numbers its records from boot on: what is missing was overwritten before it was read. */
+  #countGap(record: KmsgRecord): void {
+    if (this.#log !== "kmsg") return;
+    const cursor = this.#cursor?.log === "kmsg" ? this.#cursor.sequence : null;
+    const before = Math.max(this.#lastSequence ?? -1, cursor ?? -1);
+    if (before < 0 || record.sequence === before + 1) return;
+    const count = record.sequence - before - 1;
+    this.#context.lost(count, "kernel log records overwritten before they were read");
+  }
+
+  #compareClocks(now: Instant, record: KmsgRecord): void {
+    const age = now.monotonicMicroseconds - record.timestampMicroseconds;
+    if (!this.#live && Math.abs(age) < LIVE_AGE_MICROSECONDS) this.#live = true;
+    if (this.#live) this.#clock.sample(now, record.timestampMicroseconds);
+  }
+
+  #stamp(now: Instant, event: KernelLogEvent): Observation {
+    const { timestampMicroseconds, ...observation } = event;
+    return { ...observation, at: this.#clock.instant(now, timestampMicroseconds) };
+  }
+
+  #save(record: KmsgRecord): void {
+    const { sequence, timestampMicroseconds } = record;
+    const { offsetMicroseconds } = this.#clock;
+    const cursor = { log: this.#log, sequence, timestampMicroseconds, offsetMicroseconds };
+    this.#context.saveCursor(formatCursor(cursor));
+  }
+}

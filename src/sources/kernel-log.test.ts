@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { it } from "node:test";
+import { createFiles } from "../host/files.ts";
+import type { Host, StreamHandler } from "../host/host.ts";
+import type { KillObservation, Observation } from "../model/observation.ts";
+import { createKernelLogSource } from "./kernel-log.ts";
+import { DEFAULT_SOURCE_OPTIONS, type SourceContext, type SourceEnd } from "./source.ts";
+
+const FIXTURE = readFileSync(
+  new URL("../../test/fixtures/kernel-logs/kmsg-v2-6.12.txt", import.meta.url),
+);
+const LINES = FIXTURE.toString("utf8").trimEnd().split("\n");
+
+/** A host whose log says what the test makes it say, at the time the test says it is. */
+class Bench {
+  readonly emitted: Observation[] = [];
+  readonly ups: string[] = [];
+  readonly losses: number[] = [];
+  readonly commands: string[] = [];
+  readonly streams: StreamHandler[] = [];
+  readonly #stop = new AbortController();
+  readonly #timers = new Map<() => void, number>();
+  cursor: string | null = null;
+  savedCursor: string | null = null;
+  monotonic = 20_000_000;
+
+  start(history = true): Promise<SourceEnd> {
+    const source = createKernelLogSource({ ...DEFAULT_SOURCE_OPTIONS, history });
+    return source.run(this.#context());
+  }
+
+  /** The reader that was opened last. */
+  get stream(): StreamHandler {
+    const last = this.streams.at(-1);
+    assert.ok(last, "a reader was opened");
+    return last;
+  }
+
+  get kills(): KillObservation[] {
+    return this.emitted.filter((observation) => observation.kind === "kill");
+  }
+
+  say(lines: readonly string[]): void {
+    this.stream.data(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
+  }
+
+  /** Lets time pass and calls what is due. */
+  pass(milliseconds: number): void {
+    this.monotonic += milliseconds * 1000;
+    for (const [call, due] of [...this.#timers]) {
+      if (due > this.monotonic) continue;
+      this.#timers.delete(call);
+      call();
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #context(): SourceContext {
+    return {
+      host: this.#host(),
+      stop: this.#stop.signal,
+      bootId: "b",
+      cursor: this.cursor,
+      emit: (observations) => this.emitted.push(...observations),
+      up: (note) => this.ups.push(note),
+      lost: (count) => this.losses.push(count),
+      saveCursor: (cursor) => {
+        this.savedCursor = cursor;
+      },
+    };
+  }
+
+  #host(): Host {
+    const open = (handler: StreamHandler) => {
+      this.streams.push(handler);
+      return { close: () => handler.end({ exitCode: null, message: "" }) };
+    };
+    return {
+      uid: 0,
+      hostname: "bench",
+      clock: {
+        monotonicMicroseconds: () => this.monotonic,
+        wallMicroseconds: () => 1_700_000_000_000_000 + this.monotonic,
+        after: (milliseconds, call) => {
+          const wrapped = () => call();
+          this.#timers.set(wrapped, this.monotonic + milliseconds * 1000);
+          return () => this.#timers.delete(wrapped);
+        },
+      },
+      files: createFiles(),
+      processes: {
+        stream: (path, handler) => {
+          this.commands.push(path);
+          return open(handler);
+        },
+        streamCommand: (command, _words, handler) => {
+          this.commands.push(command);
+          return open(handler);
+        },
+        isAlive: () => false,
+      },
+    };
+  }
+}
+
+const sequences = (bench: Bench) => bench.kills.map((kill) => Number(kill.sequence));
+const ALL = [448, 548, 550, 551, 552, 553, 652, 654, 655, 656, 712];
+
+it("the backlog of the first start is reported, in one batch a chunk, and the stop ends it", async () => {
+  const bench = new Bench();
+  const end = bench.start();
+  bench.say(LINES);
+  assert.deepEqual(sequences(bench), ALL);
+  assert.deepEqual(bench.ups, [""]);
+  assert.deepEqual(bench.losses, []);
+  const [first] = bench.kills;
+  assert.equal(first?.at.monotonicMicroseconds, 2_931_512, "no live record yet: offset 0");
+  assert.equal(first?.at.uncertaintyMicroseconds, 5_000_000);
+  assert.equal(first?.at.wallMicroseconds, 1_700_000_002_931_512);
+  bench.stop();
+  assert.deepEqual(await end, { kind: "stopped" });
+});
+
+it("resumes behind the cursor, with the report that the cursor cut", async () => {
+  for (const cursor of [500, 547, 548, 549, 600, 711]) {
+    const bench = new Bench();
+    bench.cursor = `kmsg ${cursor} 4337000 -`;
+    bench.start(false);
+    bench.say(LINES);
+    assert.deepEqual(
+      sequences(bench),
+      ALL.filter((sequence) => sequence > cursor),
+    );
+    assert.ok(
+      bench.kills.every((kill) => kill.cgroup !== null),
+      "context from before the cursor",
+    );
+    assert.deepEqual(bench.losses, []);
+    assert.equal(bench.savedCursor, "kmsg 712 9595832 -");
+    bench.stop();
+  }
+});
+
+it("what was overwritten behind the cursor or while reading is counted", () => {
+  const bench = new Bench();
+  bench.cursor = "kmsg 340 2337000 -";
+  bench.start();
+  bench.say(LINES.slice(0, 10));
+  bench.say(LINES.slice(100));
+  assert.deepEqual(bench.losses, [12, 90]);
+  assert.deepEqual(sequences(bench), ALL.slice(1));
+  bench.stop();
+});
+
+it("an overrun ends the reader: it is opened again and nothing comes twice", () => {
+  const bench = new Bench();
+  bench.start();
+  bench.say(LINES.slice(0, 200));
+  bench.stream.end({ exitCode: 1, message: "cat: /dev/kmsg: Broken pipe" });
+  bench.pass(10);
+  assert.equal(bench.streams.length, 2);
+  bench.say(LINES.slice(150));
+  assert.deepEqual(sequences(bench), ALL);
+  assert.deepEqual(bench.losses, []);
+  assert.deepEqual(bench.ups, [""]);
+  bench.stop();
+});
+
+it("without history nothing older than the start is reported, live kills are", () => {
+  const bench = new Bench();
+  bench.start(false);
+  bench.say(LINES.slice(0, 150));
+  assert.deepEqual(sequences(bench), []);
+  bench.pass(60);
+  bench.say(LINES.slice(150));
+  assert.deepEqual(sequences(bench), ALL.slice(1));
+  bench.stop();
+});
+
+it("live records set the kernel's clock against ours", () => {
+  const bench = new Bench();
+  bench.monotonic = 5_000_000;
+  bench.start();
+  bench.pass(51);
+  bench.say(LINES.slice(0, 90));
+  bench.pass(51);
+  // The kernel's clock says 2.930006 s, ours 5.102 s.
+  bench.say(LINES.slice(90, 96));
+  const at = bench.kills[0]?.at;
+  assert.equal(at?.uncertaintyMicroseconds, 250_000);
+  assert.equal(at?.monotonicMicroseconds, 5_102_000);
+  assert.match(bench.savedCursor ?? "", /^kmsg 448 2931512 217\d{4}$/);
+  bench.stop();
+});
+
+it("says what is closed and what opens it", async () => {
+  const cases = [
+    ["cat: /dev/kmsg: Operation not permitted", /dmesg_restrict/, /CAP_SYSLOG/],
+    ["cat: /dev/kmsg: Permission denied", /not readable/, /root/],
+    ["cat: /dev/kmsg: No such file or directory", /no \/dev\/kmsg/, /--device \/dev\/kmsg/],
+    ["", /empty/, /--device/],
+    ["cat: /dev/kmsg: Is a directory", /Is a directory/, /--device/],
+  ] as const;
+  for (const [message, reason, remedy] of cases) {
+    const bench = new Bench();
+    const end = bench.start();
+    bench.stream.end({ exitCode: 1, message });
+    await new Promise(setImmediate);
+    assert.deepEqual(bench.commands, ["/dev/kmsg", "journalctl"]);
+    bench.stream.end({ exitCode: 1, message: "no journal" });
+    const result = await end;
+    assert.equal(result.kind, "unavailable");
+    if (result.kind !== "unavailable") return;
+    assert.match(result.reason, reason);
+    assert.match(result.remedy, remedy);
+    assert.deepEqual(bench.ups, []);
+  }
+});
+
+it("reads the journal where the log is closed, and says what that costs", async () => {
+  const bench = new Bench();
+  const end = bench.start();
+  bench.stream.end({ exitCode: 1, message: "cat: /dev/kmsg: Operation not permitted" });
+  await new Promise(setImmediate);
+  bench.say(LINES.map(asJournal));
+  assert.match(bench.ups[0] ?? "", /journal.*losses cannot be counted/);
+  assert.equal(bench.kills.length, ALL.length);
+  assert.equal(bench.kills[0]?.sequence, String(2_931_512 * 64));
+  assert.ok(bench.kills.every((kill) => kill.cgroup !== null));
+  bench.stop();
+  assert.deepEqual(await end, { kind: "stopped" });
+});
+
+it("gives up on a journal that stays empty", async () => {
+  const bench = new Bench();
+  const end = bench.start();
+  bench.stream.end({ exitCode: 1, message: "cat: /dev/kmsg: Operation not permitted" });
+  await new Promise(setImmediate);
+  bench.pass(3000);
+  assert.equal((await end).kind, "unavailable");
+});
+
+it("a log that opens and ends over and over is a failure, not a loop", async () => {
+  const bench = new Bench();
+  const end = bench.start();
+  bench.say(LINES);
+  for (let turn = 0; turn < 6; turn++) {
+    bench.stream.end({ exitCode: 1, message: "cat: /dev/kmsg: Input/output error" });
+    bench.pass(200);
+  }
+  await assert.rejects(end, /can no longer be read.*Input\/output error/);
+});
+
+function asJournal(line: string): string {
+  const [head = "", ...rest] = line.split(";");
+  const [priority, , microseconds] = head.split(",").map(Number);
+  return JSON.stringify({
+    _TRANSPORT: "kernel",
+    SYSLOG_FACILITY: String(Math.floor((priority ?? 0) / 8)),
+    PRIORITY: String((priority ?? 0) % 8),
+    _SOURCE_MONOTONIC_TIMESTAMP: String(microseconds),
+    MESSAGE: rest.join(";"),
+  });
+}
