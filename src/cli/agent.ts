@@ -1,0 +1,164 @@
+import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
+import { HostError } from "../host/host.ts";
+import { type HttpSink, startHttp } from "../sinks/http.ts";
+import type { AgentView, Sink } from "../sinks/sink.ts";
+import { createStore, STORE_FILE, type Store } from "../sinks/store.ts";
+import { DEFAULT_RETENTION, type Retention } from "../sinks/store-retention.ts";
+import { createTerminal, type TerminalSink } from "../sinks/terminal.ts";
+import { localOffsetMinutes } from "./console.ts";
+import { atMost } from "./ending.ts";
+import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
+import { CliError, type ExitStatus, messageOf } from "./errors.ts";
+import { type ListenAddress, type RawOptions, requiredNumber, textOption } from "./options.ts";
+import { lockState } from "./state-lock.ts";
+
+/** Longest time from the signal to the end. */
+const STOP_SECONDS = 0.9;
+const DAY_MICROSECONDS = 86_400_000_000;
+
+/** `oomwitness agent`: the daemon, until a signal ends it. */
+export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
+  const directory = stateDirectory(context, options);
+  makeStateDirectory(context, directory);
+  const unlock = lockState(context.host, directory, context.pid);
+  try {
+    await new Agent(context, options, directory).run();
+  } finally {
+    unlock();
+  }
+  return 0;
+}
+
+function makeStateDirectory({ host }: Context, directory: string): void {
+  try {
+    host.files.makeDirectory(directory, true);
+  } catch (error) {
+    const code = error instanceof HostError ? error.code : messageOf(error);
+    throw new CliError(
+      "E_STATE_DIR",
+      `cannot make ${directory} (${code}): run it as root, or give a --state-dir you may write.`,
+    );
+  }
+}
+
+class Agent {
+  readonly #context: Context;
+  readonly #options: RawOptions;
+  readonly #directory: string;
+  #store: Store | null = null;
+  #terminal: TerminalSink | null = null;
+  #pipeline: Pipeline | null = null;
+  #http: HttpSink | null = null;
+
+  constructor(context: Context, options: RawOptions, directory: string) {
+    this.#context = context;
+    this.#options = options;
+    this.#directory = directory;
+  }
+
+  async run(): Promise<void> {
+    const { host, console } = this.#context;
+    const pipeline = this.#start();
+    try {
+      this.#http = await this.#listen(pipeline.view);
+      for (const problem of pipeline.problems) this.#say(problem);
+      await console.interrupted;
+    } finally {
+      await atMost(host.clock, STOP_SECONDS, pipeline.stop());
+    }
+  }
+
+  #start(): Pipeline {
+    const { host, version } = this.#context;
+    this.#pipeline = startPipeline(host, {
+      sources: sourceOptions(this.#options, {
+        instanceName: "oomwitness",
+        keepInstance: true,
+        history: true,
+      }),
+      stateDirectory: this.#directory,
+      node: textOption(this.#options, "node") ?? host.hostname,
+      version,
+      sinks: (view) => this.#createSinks(view),
+    });
+    return this.#pipeline;
+  }
+
+  #createSinks(view: AgentView): readonly Sink[] {
+    this.#store = createStore({
+      path: `${this.#directory}/${STORE_FILE}`,
+      clock: this.#context.host.clock,
+      retention: retentionOf(this.#options),
+      report: (sentence) => this.#say(sentence),
+    });
+    this.#terminal = this.#createTerminal(view);
+    return [this.#store, this.#lateHttp(), this.#terminal];
+  }
+
+  /** The server needs the view, and the view comes with the sinks: until it listens, nobody can have asked for events. */
+  #lateHttp(): Sink {
+    return {
+      name: "http",
+      accept: (records) => this.#http?.accept(records),
+      close: async () => this.#http?.close(),
+    };
+  }
+
+  #createTerminal(view: AgentView): TerminalSink {
+    const { console, host } = this.#context;
+    const procRoot = textOption(this.#options, "procRoot") ?? "/proc";
+    return createTerminal({
+      output: console,
+      clock: host.clock,
+      view,
+      kernel: kernelRelease(host, { procRoot }),
+      offsetMinutes: localOffsetMinutes,
+      note: (source) => this.#pipeline?.note(source) ?? "",
+      notes: () => (this.#http === null ? null : this.#notes(this.#http)),
+      style: console.interactive ? "table" : "log",
+    });
+  }
+
+  #notes(http: HttpSink): readonly string[] {
+    return [`listening on ${http.url}`, `state in ${this.#directory}`];
+  }
+
+  async #listen(view: AgentView): Promise<HttpSink> {
+    const { address, port } = listenOption(this.#options);
+    try {
+      return await startHttp({
+        address,
+        port,
+        view,
+        log: this.#store,
+        clock: this.#context.host.clock,
+        otherDrops: () => [{ what: "store", count: this.#store?.dropped() ?? 0 }],
+        report: (sentence) => this.#say(sentence),
+      });
+    } catch (error) {
+      throw new CliError("E_LISTEN", messageOf(error));
+    }
+  }
+
+  #say(sentence: string): void {
+    if (this.#terminal === null) this.#context.console.error(`oomwitness: ${sentence}`);
+    else this.#terminal.say(sentence);
+  }
+}
+
+function listenOption(options: RawOptions): ListenAddress {
+  const value = options["listen"];
+  if (typeof value === "object" && value !== null && "address" in value && "port" in value) {
+    const { address, port } = value;
+    if (typeof address === "string" && typeof port === "number") return { address, port };
+  }
+  throw new CliError("E_USAGE", "--listen needs ADDRESS:PORT, such as 127.0.0.1:9137.");
+}
+
+function retentionOf(options: RawOptions): Retention {
+  return {
+    ...DEFAULT_RETENTION,
+    ageMicroseconds: requiredNumber(options, "keepDays") * DAY_MICROSECONDS,
+    sizeBytes: requiredNumber(options, "keepSize"),
+  };
+}

@@ -1,0 +1,176 @@
+import { SOURCE_NAMES } from "../model/observation.ts";
+import type { KillRecord } from "../model/record.ts";
+import type { KillLookup, StoreReader } from "../sinks/store-read.ts";
+import { bytesText, type LineOptions, localText, paint } from "../sinks/terminal-lines.ts";
+import { wrapText } from "../sinks/terminal-text.ts";
+import { localOffsetMinutes } from "./console.ts";
+import type { Context } from "./environment.ts";
+import { CliError, type ExitStatus } from "./errors.ts";
+import { flagOption, type RawOptions } from "./options.ts";
+import { bootPrefix, withStore } from "./stored.ts";
+
+/** `oomwitness show ID`: everything known of one kill. */
+export async function run(
+  context: Context,
+  options: RawOptions,
+  words: readonly string[],
+): Promise<ExitStatus> {
+  const { console } = context;
+  const id = words[0] ?? "";
+  const lookup = withStore(context, options, (store) => find(store, context, id));
+  if (lookup.kind !== "found") throw notFound(id, lookup);
+  if (flagOption(options, "json")) {
+    console.write(`${JSON.stringify(lookup.record)}\n`);
+    return 0;
+  }
+  const { colour, unicode } = console;
+  const width = console.size().columns;
+  const lines = formatKillPage(lookup.record, {
+    colour,
+    unicode,
+    width,
+    offsetMinutes: localOffsetMinutes,
+  });
+  console.write(`${lines.join("\n")}\n`);
+  return 0;
+}
+
+/** The id as given, else as an id of this boot, which `list` prints without the boot's part. */
+function find(store: StoreReader, context: Context, id: string): KillLookup {
+  const given = store.kill(id);
+  const boot = bootPrefix(context);
+  return given.kind === "none" && boot !== null ? store.kill(boot + id) : given;
+}
+
+function notFound(id: string, lookup: Exclude<KillLookup, { kind: "found" }>): CliError {
+  if (lookup.kind === "ambiguous") {
+    const ids = lookup.ids.join(", ");
+    return new CliError("E_AMBIGUOUS", `'${id}' begins more than one id, give more of it: ${ids}`);
+  }
+  return new CliError(
+    "E_NOT_FOUND",
+    `no kill has an id that begins with '${id}': see 'oomwitness list'.`,
+  );
+}
+
+/** One line of the page: a name and what is known; `null` is gathered under "not known". */
+type Fact = readonly [string, string | number | null];
+
+/** The page of one kill, in groups, with what is not known at the end. */
+export function formatKillPage(kill: KillRecord, options: LineOptions): readonly string[] {
+  const groups: readonly (readonly [string, readonly Fact[]])[] = [
+    ["Process", victimFacts(kill)],
+    ["Why", whyFacts(kill)],
+    ["Whose", ownerFacts(kill)],
+    ["Evidence", evidenceFacts(kill, options)],
+  ];
+  const unknown = groups.flatMap(([, facts]) =>
+    facts.filter(([, value]) => value === null).map(([name]) => name),
+  );
+  const body = groups.flatMap(([title, facts]) => formatGroup(title, facts, options));
+  const rest: readonly Fact[] = unknown.length > 0 ? [["fields", unknown.join(", ")]] : [];
+  return [
+    ...wrapText(`Kill ${kill.id}`, options.width ?? 1_000, 2, options).map((line) =>
+      paint("bold", line, options),
+    ),
+    ...formatGroup("When", whenFacts(kill, options), options),
+    ...body,
+    ...formatGroup("Not known", rest, options),
+  ];
+}
+
+function formatGroup(
+  title: string,
+  facts: readonly Fact[],
+  options: LineOptions,
+): readonly string[] {
+  const known = facts.filter(([, value]) => value !== null);
+  if (known.length === 0) return [];
+  const room = Math.max(8, (options.width ?? 10_000) - NAME_WIDTH - 3);
+  const lines = known.flatMap(([name, value]) =>
+    wrapText(String(value), room, 0, options).map(
+      (part, index) => `  ${(index === 0 ? name : "").padEnd(NAME_WIDTH)} ${part}`,
+    ),
+  );
+  return ["", paint("bold", title, options), ...lines];
+}
+const NAME_WIDTH = 14;
+
+function whenFacts(kill: KillRecord, options: LineOptions): readonly Fact[] {
+  return [
+    ["at", kill.at],
+    ["local time", localText(kill.at, options)],
+    ["node", kill.node],
+    ["boot", kill.bootId],
+    ["recorded", kill.recovered ? "after the fact: nobody was watching" : "as it happened"],
+  ];
+}
+
+function victimFacts({ victim, outcome }: KillRecord): readonly Fact[] {
+  const bytes = (value: number | null) =>
+    value === null ? null : `${bytesText(value)} (${value} bytes)`;
+  const tid = victim.tid === victim.pid ? [] : [["thread", victim.tid] as const];
+  return [
+    ["name", victim.comm],
+    ["pid", victim.pid],
+    ...tid,
+    ["uid", victim.uid],
+    ["outcome", outcome],
+    ["role", victim.main === null ? null : victim.main ? "main process" : "child process"],
+    ["oom_score_adj", victim.oomScoreAdj],
+    ["anonymous", bytes(victim.anonRssBytes)],
+    ["file", bytes(victim.fileRssBytes)],
+    ["shared", bytes(victim.shmemRssBytes)],
+    ["page tables", bytes(victim.pageTableBytes)],
+    ["virtual", bytes(victim.totalVmBytes)],
+  ];
+}
+
+function whyFacts({ limit, trigger, incident }: KillRecord): readonly Fact[] {
+  const by = trigger === null ? null : `${trigger.comm ?? "?"}[${trigger.pid ?? "?"}]`;
+  const constraint = limit.constraint === "none" ? "none (the node)" : limit.constraint;
+  return [
+    ["scope", limit.scope],
+    ["constraint", constraint],
+    ["limit", limit.bytes === null ? null : `${bytesText(limit.bytes)} (${limit.bytes} bytes)`],
+    ["limit set on", limit.cgroup],
+    ["triggered by", by],
+    ["incident", incident.group ? `${incident.id}, a group kill` : incident.id],
+  ];
+}
+
+function ownerFacts({ cgroup, container, pod, unit }: KillRecord): readonly Fact[] {
+  const facts: Fact[] = [
+    ["cgroup", cgroup.path],
+    ["cgroup id", cgroup.id],
+    ["hierarchy", cgroup.version === null ? null : `cgroup v${cgroup.version}`],
+  ];
+  if (unit !== null) facts.push(["unit", unit]);
+  if (container !== null) {
+    facts.push(["container", container.name], ["container id", container.id]);
+    facts.push(["runtime", container.runtime], ["image", container.image]);
+  }
+  if (pod !== null) {
+    facts.push(["namespace", pod.namespace], ["pod", pod.name], ["in pod", pod.container]);
+    facts.push(["owner", pod.owner === null ? null : `${pod.owner.kind}/${pod.owner.name}`]);
+  }
+  return facts;
+}
+
+function evidenceFacts(kill: KillRecord, options: LineOptions): readonly Fact[] {
+  const absent = SOURCE_NAMES.filter((name) => !kill.witnesses.includes(name));
+  const none = options.unicode ? "–" : "-";
+  return [
+    ["seen by", kill.witnesses.join(", ") || none],
+    ["not seen by", absent.join(", ") || none],
+    ["attribution", ATTRIBUTION[kill.attribution]],
+    ["visibility", kill.visibility],
+    ["revision", kill.revision],
+  ];
+}
+
+const ATTRIBUTION: Readonly<Record<KillRecord["attribution"], string>> = {
+  exact: "exact: the cgroup was read from the victim or named by the kernel",
+  inferred: "inferred: the cgroup follows from other evidence",
+  none: "none: the cgroup is not known",
+};

@@ -1,0 +1,65 @@
+import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
+import { createJsonLines } from "../sinks/json-lines.ts";
+import type { AgentView, Sink } from "../sinks/sink.ts";
+import { createTerminal } from "../sinks/terminal.ts";
+import { localOffsetMinutes } from "./console.ts";
+import { afterSeconds, atMost, KillCounter } from "./ending.ts";
+import { type Context, kernelRelease, sourceOptions } from "./environment.ts";
+import type { ExitStatus } from "./errors.ts";
+import { flagOption, numberOption, type RawOptions, textOption } from "./options.ts";
+
+/** Longest wait for the sources to let go after Ctrl-C. */
+const STOP_SECONDS = 0.8;
+
+/** `oomwitness watch`: the live view, or JSON lines, of a pipeline that keeps nothing. */
+export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
+  const { host, console } = context;
+  const { clock } = host;
+  const history = flagOption(options, "history");
+  const counter = new KillCounter(clock, numberOption(options, "untilKills"));
+  let output: Sink | null = null;
+  const pipeline: Pipeline = startPipeline(host, {
+    sources: sourceOptions(options, {
+      instanceName: `oomwitness-watch-${context.pid}`,
+      keepInstance: false,
+      history,
+    }),
+    stateDirectory: null,
+    node: textOption(options, "node") ?? host.hostname,
+    version: context.version,
+    sinks: (view) => {
+      output = outputSink(context, options, view, (source) => pipeline.note(source));
+      return [output, counter];
+    },
+  });
+  const time = afterSeconds(clock, numberOption(options, "for"));
+  await Promise.race([console.interrupted, console.readerGone, time, counter.reached]);
+  await atMost(clock, STOP_SECONDS, pipeline.stop());
+  await (output as Sink | null)?.close();
+  return 0;
+}
+
+function outputSink(
+  context: Context,
+  options: RawOptions,
+  view: AgentView,
+  note: Pipeline["note"],
+): Sink {
+  const { console, host } = context;
+  if (flagOption(options, "json")) {
+    return createJsonLines({ write: console.push, onDrain: console.onDrain });
+  }
+  return createTerminal({
+    output: console,
+    clock: host.clock,
+    view,
+    kernel: kernelRelease(
+      host,
+      sourceOptions(options, { instanceName: "", keepInstance: false, history: false }),
+    ),
+    offsetMinutes: localOffsetMinutes,
+    note,
+    notes: () => [],
+    style: "table",
+  });
+}

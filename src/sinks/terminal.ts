@@ -1,0 +1,293 @@
+import type { Clock } from "../host/host.ts";
+import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
+import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
+import { formatWall } from "../model/time.ts";
+import type { AgentView, Sink, StreamRecord } from "./sink.ts";
+import {
+  formatEmpty,
+  formatHeader,
+  formatHeading,
+  formatKill,
+  formatKillSentence,
+  formatLedger,
+  formatSourceChange,
+  type Joint,
+  type LineOptions,
+} from "./terminal-lines.ts";
+import { Screen, type TerminalOutput } from "./terminal-screen.ts";
+import { shortenEnd, wrapText } from "./terminal-text.ts";
+
+/** What the view needs beside the records. */
+export interface TerminalOptions {
+  readonly output: TerminalOutput;
+  readonly clock: Clock;
+  readonly view: AgentView;
+  /** Kernel release, as `uname -r` prints it. */
+  readonly kernel: string;
+  readonly offsetMinutes: LineOptions["offsetMinutes"];
+  /** What a source says of how it works here, or "". */
+  note(source: SourceName): string;
+  /** Lines below the header, for instance where the agent listens; `null` while they are not known yet. */
+  notes(): readonly string[] | null;
+  /** A table below a heading for people who watch; sentences, with the id of each kill, for a log. */
+  readonly style: "table" | "log";
+}
+
+export interface TerminalSink extends Sink {
+  /** Prints a sentence for the operator among the kills. */
+  say(sentence: string): void;
+}
+
+/** A kill is printed for good at the earliest this long after it was opened: the other witnesses have usually spoken by then. */
+export const PLAIN_SETTLE_MILLISECONDS = 120;
+/** On a terminal a line is amended in place until it was left alone for so long. */
+export const LIVE_SETTLE_MILLISECONDS = 3_000;
+/** A source that has not reported by then is left out of the header. */
+const HEADER_PATIENCE_MILLISECONDS = 2_000;
+/** At most 25 paints a second, however many records come. */
+const PAINT_MILLISECONDS = 40;
+const LIVE_LINES = 12;
+/** Rows kept free of kill lines: the ledger line and what the shell had above. */
+const SPARE_ROWS = 4;
+const PENDING_LIMIT = 1_000;
+
+interface Line {
+  record: KillRecord;
+  /** CLOCK_MONOTONIC, ms. */
+  readonly openedAt: number;
+  changedAt: number;
+}
+
+/**
+ * The view for people. On a terminal: settled lines scroll up, the last ones and the ledger line are redrawn in place. On a
+ * pipe: one plain line a kill, printed once, `PLAIN_SETTLE_MILLISECONDS` after it was opened; later amendments are not repeated.
+ */
+export function createTerminal(options: TerminalOptions): TerminalSink {
+  return new TerminalView(options);
+}
+
+class TerminalView implements TerminalSink {
+  readonly name = "terminal";
+  readonly #options: TerminalOptions;
+  readonly #screen: Screen;
+  readonly #startedAt: number;
+  readonly #startedWall: string;
+  readonly #states = new Map<SourceName, SourceRecord>();
+  #lines: Line[] = [];
+  /** Lines ready to be printed for good. */
+  #settled: string[] = [];
+  #opened = 0;
+  #headed = false;
+  #livePainted = "";
+  #lastIncident: string | null = null;
+  #cancelPaint: (() => void) | null = null;
+  #cancelTick: (() => void) | null = null;
+  readonly #stopResize: () => void;
+  #closed = false;
+
+  constructor(options: TerminalOptions) {
+    this.#options = options;
+    this.#screen = new Screen(options.output);
+    this.#startedAt = this.#now();
+    this.#startedWall = formatWall(options.clock.wallMicroseconds());
+    this.#stopResize = options.output.onResize(() => this.#schedulePaint());
+    this.#tick();
+  }
+
+  accept(records: readonly StreamRecord[]): void {
+    if (this.#closed) return;
+    for (const { record } of records) this.#take(record);
+    this.#schedulePaint();
+  }
+
+  say(sentence: string): void {
+    if (this.#closed) return;
+    const { width, ...rest } = this.#lineOptions();
+    this.#settled.push(...wrapText(sentence, width ?? 10_000, 2, rest));
+    this.#schedulePaint();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelPaint?.();
+    this.#cancelTick?.();
+    this.#stopResize();
+    this.#head(true);
+    this.#settleAll();
+    const last = [...this.#settled, "", ...this.#summary()];
+    if (this.#options.output.interactive) this.#screen.close(last);
+    else this.#writePlain(last.filter((line) => line !== ""));
+    this.#settled = [];
+  }
+
+  #take(record: OutputRecord): void {
+    switch (record.type) {
+      case "kill":
+        this.#takeKill(record);
+        break;
+      case "source":
+        this.#takeSource(record);
+        break;
+      case "ledger":
+        break;
+    }
+  }
+
+  #takeKill(record: KillRecord): void {
+    const known = this.#lines.find((line) => line.record.id === record.id);
+    if (known !== undefined) {
+      known.record = record;
+      known.changedAt = this.#now();
+    } else if (record.revision === 0) {
+      this.#opened += 1;
+      const now = this.#now();
+      this.#lines.push({ record, openedAt: now, changedAt: now });
+      if (this.#lines.length > PENDING_LIMIT) this.#settleFirst();
+    }
+  }
+
+  #takeSource(record: SourceRecord): void {
+    const before = this.#states.get(record.source);
+    this.#states.set(record.source, record);
+    if (!this.#headed) return;
+    if (before?.state === record.state && before.reason === record.reason) return;
+    const at = formatWall(this.#options.clock.wallMicroseconds());
+    this.#settled.push(formatSourceChange(record, at, this.#lineOptions()));
+  }
+
+  /** Once a tenth of a second: the header when the sources have spoken, lines that have settled. */
+  #tick(): void {
+    if (this.#closed) return;
+    this.#schedulePaint();
+    this.#cancelTick = this.#options.clock.after(100, () => this.#tick());
+  }
+
+  #schedulePaint(): void {
+    if (this.#cancelPaint !== null || this.#closed) return;
+    this.#cancelPaint = this.#options.clock.after(PAINT_MILLISECONDS, () => {
+      this.#cancelPaint = null;
+      this.#paint();
+    });
+  }
+
+  #paint(): void {
+    if (this.#closed) return;
+    this.#head(this.#now() - this.#startedAt > HEADER_PATIENCE_MILLISECONDS);
+    if (!this.#headed) return;
+    while (this.#mustSettle()) this.#settleFirst();
+    const settled = this.#settled;
+    this.#settled = [];
+    if (this.#options.output.interactive) this.#repaint(settled);
+    else this.#writePlain(settled);
+  }
+
+  #repaint(settled: readonly string[]): void {
+    const live = this.#liveLines();
+    const text = live.join("\n") + JSON.stringify(this.#options.output.size());
+    if (settled.length === 0 && text === this.#livePainted) return;
+    this.#livePainted = text;
+    this.#screen.paint(settled, live);
+  }
+
+  #writePlain(lines: readonly string[]): void {
+    if (lines.length > 0) this.#options.output.write(`${lines.join("\n")}\n`);
+  }
+
+  #head(now: boolean): void {
+    const { view, kernel, note, style } = this.#options;
+    const notes = this.#options.notes();
+    if (this.#headed || !(now || (notes !== null && view.ready()))) return;
+    this.#headed = true;
+    for (const source of view.sources()) this.#states.set(source.source, source);
+    const about = { version: view.version, node: view.node, kernel };
+    const options = this.#lineOptions();
+    const sources = SOURCE_NAMES.flatMap((name) => {
+      const record = this.#states.get(name);
+      return record === undefined ? [] : [{ record, note: note(name) }];
+    });
+    const header = formatHeader(about, sources, options);
+    const heading = style === "table" ? ["", formatHeading(options)] : [];
+    this.#settled.unshift(...header, ...(notes ?? []), ...heading);
+  }
+
+  #mustSettle(): boolean {
+    const first = this.#lines[0];
+    if (first === undefined) return false;
+    const now = this.#now();
+    if (now - first.openedAt < PLAIN_SETTLE_MILLISECONDS) return false;
+    if (!this.#options.output.interactive) return true;
+    return this.#lines.length > this.#room() || now - first.changedAt >= LIVE_SETTLE_MILLISECONDS;
+  }
+
+  /** Kill lines that may stand in the live region. */
+  #room(): number {
+    return Math.max(1, Math.min(LIVE_LINES, this.#options.output.size().rows - SPARE_ROWS));
+  }
+
+  #settleFirst(): void {
+    const joint = this.#joint(0);
+    const line = this.#lines.shift();
+    if (line === undefined) return;
+    this.#settled.push(this.#formatKill(line.record, joint));
+    this.#lastIncident = line.record.incident.id;
+  }
+
+  #formatKill(record: KillRecord, joint: Joint): string {
+    const options = this.#lineOptions();
+    return this.#options.style === "log"
+      ? formatKillSentence(record, options)
+      : formatKill(record, joint, options);
+  }
+
+  #settleAll(): void {
+    while (this.#lines.length > 0) this.#settleFirst();
+  }
+
+  #joint(index: number): Joint {
+    const incident = this.#lines[index]?.record.incident.id;
+    const before = index === 0 ? this.#lastIncident : this.#lines[index - 1]?.record.incident.id;
+    const joinsBefore = before === incident;
+    const joinsAfter = this.#lines[index + 1]?.record.incident.id === incident;
+    if (joinsBefore) return joinsAfter ? "middle" : "last";
+    return joinsAfter ? "first" : "alone";
+  }
+
+  #liveLines(): readonly string[] {
+    const options = this.#lineOptions();
+    const kills = this.#lines
+      .slice(0, this.#room())
+      .map((line, index) => formatKill(line.record, this.#joint(index), options));
+    const body = this.#opened === 0 ? formatEmpty(this.#startedWall, options) : kills;
+    return [...body, "", this.#ledgerLine()];
+  }
+
+  /** Three columns shorter than the terminal: `^C` is echoed behind it. */
+  #ledgerLine(): string {
+    const options = this.#lineOptions();
+    const width = options.width === null ? null : Math.max(1, options.width - 3);
+    const lost = [...this.#states.values()].reduce((sum, source) => sum + source.lost, 0);
+    return formatLedger(this.#options.view.ledger(), lost, { ...options, width });
+  }
+
+  #summary(): readonly string[] {
+    const seconds = Math.round((this.#now() - this.#startedAt) / 1000);
+    const minutes = Math.floor(seconds / 60);
+    const time = minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+    const kills = `${this.#opened} ${this.#opened === 1 ? "kill" : "kills"} in ${time}`;
+    return [
+      shortenEnd(kills, this.#lineOptions().width ?? 80, this.#options.output),
+      this.#ledgerLine(),
+    ];
+  }
+
+  #lineOptions(): LineOptions {
+    const { output, offsetMinutes } = this.#options;
+    const { colour, unicode } = output;
+    return { colour, unicode, width: output.size().columns, offsetMinutes };
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonicMicroseconds() / 1000;
+  }
+}
