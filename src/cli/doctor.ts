@@ -1,7 +1,7 @@
 import { checkSources } from "../agent/check-sources.ts";
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { SourceRecord } from "../model/record.ts";
-import { type LineOptions, paint, sign } from "../sinks/terminal-lines.ts";
+import { type LineOptions, paint, sign } from "../sinks/terminal-style.ts";
 import { safeText, wrapText } from "../sinks/terminal-text.ts";
 import { localOffsetMinutes } from "./console.ts";
 import { type EnvironmentFact, environmentFacts } from "./doctor-facts.ts";

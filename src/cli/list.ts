@@ -1,14 +1,7 @@
 import type { KillRecord } from "../model/record.ts";
 import type { KillPage, StoreReader } from "../sinks/store-read.ts";
-import {
-  bytesText,
-  compactPath,
-  type LineOptions,
-  localText,
-  ownerOf,
-  seenText,
-  whyText,
-} from "../sinks/terminal-lines.ts";
+import { type LineOptions, localText } from "../sinks/terminal-style.ts";
+import { bytesText, compactPath, ownerOf, seenText, whyText } from "../sinks/terminal-words.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
 import type { ExitStatus } from "./errors.ts";

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { paint } from "../sinks/terminal-lines.ts";
+import { paint } from "../sinks/terminal-style.ts";
 import type { Context } from "./environment.ts";
 import { CliError, describeError, type ExitStatus } from "./errors.ts";
 import {

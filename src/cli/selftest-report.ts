@@ -1,14 +1,8 @@
 import type { SourceRecord } from "../model/record.ts";
-import {
-  bytesText,
-  formatLedger,
-  formatSourceNote,
-  type LineOptions,
-  ownerOf,
-  paint,
-  sign,
-} from "../sinks/terminal-lines.ts";
+import { formatLedger, formatSourceNote } from "../sinks/terminal-header.ts";
+import { type LineOptions, paint, sign } from "../sinks/terminal-style.ts";
 import { wrapText } from "../sinks/terminal-text.ts";
+import { bytesText, ownerOf } from "../sinks/terminal-words.ts";
 import type { SelftestResult } from "./selftest.ts";
 import { formatTable } from "./table.ts";
 

@@ -1,8 +1,9 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
 import type { KillLookup, StoreReader } from "../sinks/store-read.ts";
-import { bytesText, type LineOptions, localText, paint } from "../sinks/terminal-lines.ts";
+import { type LineOptions, localText, paint } from "../sinks/terminal-style.ts";
 import { wrapText } from "../sinks/terminal-text.ts";
+import { bytesText } from "../sinks/terminal-words.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
 import { CliError, type ExitStatus } from "./errors.ts";

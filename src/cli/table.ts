@@ -1,4 +1,4 @@
-import { type LineOptions, paint } from "../sinks/terminal-lines.ts";
+import { type LineOptions, paint } from "../sinks/terminal-style.ts";
 import { padEnd, padStart, safeText, shortenMiddle, textColumns } from "../sinks/terminal-text.ts";
 
 /** A column of a printed table. */

@@ -1,4 +1,4 @@
-import { unpainted } from "./terminal-lines.ts";
+import { unpainted } from "./terminal-style.ts";
 import { textColumns } from "./terminal-text.ts";
 
 /** Where lines go: a terminal or a pipe. Implemented at the edge (cli), faked in tests. */

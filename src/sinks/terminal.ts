@@ -3,18 +3,10 @@ import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
 import { formatWall } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "./sink.ts";
-import {
-  formatEmpty,
-  formatHeader,
-  formatHeading,
-  formatKill,
-  formatKillSentence,
-  formatLedger,
-  formatSourceChange,
-  type Joint,
-  type LineOptions,
-} from "./terminal-lines.ts";
+import { formatEmpty, formatHeader, formatLedger, formatSourceChange } from "./terminal-header.ts";
+import { formatHeading, formatKill, formatKillSentence, type Joint } from "./terminal-lines.ts";
 import { Screen, type TerminalOutput } from "./terminal-screen.ts";
+import type { LineOptions } from "./terminal-style.ts";
 import { shortenEnd, wrapText } from "./terminal-text.ts";
 
 /** What the view needs beside the records. */
