@@ -35,6 +35,8 @@ if [ -d "$instance" ]; then
 fi
 child=$(ps -o pid,ppid | sed -n "s/^ *\([0-9]*\) *$reader\$/\1/p")
 kill $reader $child 2>/dev/null
-sed "1,/;$name begins/d" "$out/kmsg.all" > "$out/kmsg.txt"
+# A restarted reader begins with the oldest record again: keep each sequence number once.
+sed "1,/;$name begins/d" "$out/kmsg.all" |
+  awk -F '[,;]' '/^[0-9]/ { new = $2 + 0 > last; if (new) last = $2 + 0 } new || /^#/' > "$out/kmsg.txt"
 rm -f "$out/kmsg.all"
 exit $code

@@ -62,7 +62,7 @@ function missing(kernel: string | undefined): string | null {
   if (findKernel(kernel) === null)
     return kernel === undefined
       ? "no kernel to boot in /boot: apt-get install linux-image-cloud-amd64"
-      : `no kernel ${kernel}: bin/node lab/guest/main.ts --fetch-kernels`;
+      : `no kernel ${kernel}: lab/guest/fetch-kernels`;
   return missingForImage();
 }
 
