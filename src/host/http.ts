@@ -33,8 +33,8 @@ export type HttpReply =
 
 /** A reply without an end, such as server-sent events. */
 export interface HttpStream {
-  /** Queues text; look at `bufferedBytes` before writing more. Ignored once closed. */
-  write(text: string): void;
+  /** Queues bytes; look at `bufferedBytes` before writing more. Ignored once closed. */
+  write(bytes: Uint8Array): void;
   /** Bytes accepted by `write` that the kernel has not taken yet. */
   bufferedBytes(): number;
   /** Calls back each time everything queued has been taken by the kernel. */
@@ -70,7 +70,7 @@ export interface ServeLimits {
 
 export interface HttpServer {
   readonly port: number;
-  /** Stops listening, cuts every connection, resolves when all are gone. */
+  /** Stops listening, gives replies under way a moment, then cuts them; resolves when all are gone. */
   close(): Promise<void>;
 }
 
@@ -80,6 +80,9 @@ const DEFAULT_LIMITS: ServeLimits = {
   requestMilliseconds: 10_000,
   idleMilliseconds: 60_000,
 };
+
+/** Time that replies under way get when the server closes. */
+const CLOSE_MILLISECONDS = 300;
 
 export async function serve(options: ServeOptions): Promise<HttpServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -139,8 +142,12 @@ function listenAdvice(code: string, message: string): string {
 
 function closeServer(server: http.Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MILLISECONDS);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
   });
 }
 
@@ -285,8 +292,8 @@ function sendStream(
 
 function streamOf(response: http.ServerResponse): HttpStream {
   return {
-    write: (text) => {
-      if (!response.destroyed && !response.writableEnded) response.write(text);
+    write: (bytes) => {
+      if (!response.destroyed && !response.writableEnded) response.write(bytes);
     },
     bufferedBytes: () => response.writableLength,
     onDrain: (call) => void response.on("drain", call),

@@ -8,7 +8,12 @@ const UNSAFE = /[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-
 
 /** One record as one line of JSON without its newline; any name inside is data, whatever it contains. */
 export function jsonLine(record: OutputRecord): string {
-  return JSON.stringify(record).replace(UNSAFE, escapeUnit);
+  return safeJson(record);
+}
+
+/** Any JSON value of our own making on one line. */
+export function safeJson(value: object): string {
+  return JSON.stringify(value).replace(UNSAFE, escapeUnit);
 }
 
 function escapeUnit(unit: string): string {

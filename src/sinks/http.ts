@@ -1,0 +1,189 @@
+import type { Clock } from "../host/host.ts";
+import { type HttpReply, type HttpRequest, type ServeLimits, serve } from "../host/http.ts";
+import { DEFAULT_EVENT_LIMITS, EventHub, type EventLimits } from "./http-events.ts";
+import { refuseForeign } from "./http-guard.ts";
+import { killRoute, killsRoute, strangeParameter } from "./http-kills.ts";
+import { pageRoute } from "./http-page.ts";
+import {
+  errorReply,
+  failureBody,
+  headersOf,
+  jsonReply,
+  listReply,
+  PLAIN,
+  textReply,
+} from "./http-reply.ts";
+import { createMemoryLog } from "./memory-log.ts";
+import { createMetricsRenderer, type Drop, METRICS_CONTENT_TYPE } from "./prometheus.ts";
+import type { AgentView, Sink } from "./sink.ts";
+import type { RecordLog } from "./store-read.ts";
+
+export const DEFAULT_ADDRESS = "127.0.0.1";
+export const DEFAULT_PORT = 9137;
+
+export interface HttpOptions {
+  readonly address: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  readonly view: AgentView;
+  /** The store; `null` when the agent has none: then lists reach as far as its memory. */
+  readonly log: RecordLog | null;
+  readonly clock: Clock;
+  /** Names besides localhost under which a loopback server may be asked (a proxy in front of it). */
+  readonly allowedHosts?: readonly string[];
+  /** What else was dropped and belongs in `oomwitness_dropped_total`. */
+  otherDrops?(): readonly Drop[];
+  /** A bug met while answering. */
+  report(sentence: string): void;
+  readonly eventLimits?: Partial<EventLimits>;
+  readonly serveLimits?: Partial<ServeLimits>;
+}
+
+export interface HttpSink extends Sink {
+  readonly port: number;
+  /** `http://127.0.0.1:9137` */
+  readonly url: string;
+  drops(): readonly Drop[];
+}
+
+/** Listens and answers. Rejects with `HostError` (EADDRINUSE, EACCES, …) whose message says what to do. */
+export async function startHttp(options: HttpOptions): Promise<HttpSink> {
+  const log = options.log ?? createMemoryLog(options.view);
+  const limits = { ...DEFAULT_EVENT_LIMITS, ...options.eventLimits };
+  const events = new EventHub({ log, clock: options.clock, limits });
+  const drops = (): readonly Drop[] => [{ what: "event-readers", count: events.droppedClients() }];
+  const handler = createHandler({ options, log, events, drops });
+  const server = await serve({
+    address: options.address,
+    port: options.port,
+    handler,
+    failure: failureBody,
+    crashed: (error) => options.report(`a request was answered with 500: ${String(error)}`),
+    limits: options.serveLimits ?? {},
+  }).catch((error: unknown) => {
+    events.close();
+    throw error;
+  });
+  return {
+    name: "http",
+    port: server.port,
+    url: `http://${options.address.includes(":") ? `[${options.address}]` : options.address}:${server.port}`,
+    accept: (records) => events.accept(records),
+    close: async () => {
+      events.close();
+      await server.close();
+    },
+    drops,
+  };
+}
+
+interface Parts {
+  readonly options: HttpOptions;
+  readonly log: RecordLog;
+  readonly events: EventHub;
+  drops(): readonly Drop[];
+}
+
+interface Asked {
+  readonly request: HttpRequest;
+  readonly parameters: URLSearchParams;
+}
+
+type Route = (asked: Asked) => HttpReply;
+
+function createHandler(parts: Parts): (request: HttpRequest) => HttpReply {
+  const { options } = parts;
+  const guard = { address: options.address, allowedHosts: options.allowedHosts ?? [] };
+  const routes = createRoutes(parts);
+  return (request) => refuseForeign(request, guard) ?? dispatch(parts, routes, request);
+}
+
+function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<string, Route> {
+  const { view, clock } = options;
+  const metrics = createMetricsRenderer(view);
+  const scrape = (): HttpReply => ({
+    kind: "text",
+    status: 200,
+    headers: headersOf(METRICS_CONTENT_TYPE),
+    body: metrics.render([...drops(), ...(options.otherDrops?.() ?? [])]),
+  });
+  return new Map<string, Route>([
+    // A scraper may add parameters of its own; nobody else may.
+    ["/metrics", scrape],
+    ["/healthz", () => textReply(200, PLAIN, "ok\n")],
+    ["/readyz", () => readyRoute(view)],
+    ["/", () => pageRoute(view.node, view.version)],
+    ["/api/v1/kills", ({ parameters }) => killsRoute(log, parameters, clock.wallMicroseconds())],
+    ["/api/v1/ledger", bare(() => jsonReply(200, view.ledger()))],
+    ["/api/v1/sources", bare(() => listReply({ items: view.sources(), next: null }))],
+    ["/api/v1/events", ({ request, parameters }) => events.route(request, parameters)],
+  ]);
+}
+
+function readyRoute(view: AgentView): HttpReply {
+  if (view.ready()) return textReply(200, PLAIN, "ready\n");
+  return textReply(
+    503,
+    PLAIN,
+    "not ready: a source has not reported yet, or the store is not open\n",
+  );
+}
+
+/** A route that takes no parameters. */
+function bare(answer: () => HttpReply): Route {
+  return ({ parameters }) => {
+    const strange = strangeParameter(parameters, []);
+    return strange === null ? answer() : errorReply(400, strange.code, strange.message);
+  };
+}
+
+const KILL_PATH = "/api/v1/kills/";
+
+function dispatch(
+  parts: Parts,
+  routes: ReadonlyMap<string, Route>,
+  request: HttpRequest,
+): HttpReply {
+  const target = parseTarget(request.target);
+  if (target === null) {
+    return errorReply(400, "bad-target", "The request target must be a path that begins with '/'.");
+  }
+  const route = routes.get(target.path) ?? killById(parts.log, target.path);
+  if (route === null) {
+    return errorReply(404, "not-found", "Nothing is here: see / for what this server offers.");
+  }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    const message = "This can only be read: use GET or HEAD.";
+    return errorReply(405, "method-not-allowed", message, { allow: "GET, HEAD" });
+  }
+  return route({ request, parameters: target.parameters });
+}
+
+function killById(log: RecordLog, path: string): Route | null {
+  if (!path.startsWith(KILL_PATH)) return null;
+  const id = path.slice(KILL_PATH.length);
+  if (id === "" || id.includes("/")) return null;
+  return bareId(log, id);
+}
+
+function bareId(log: RecordLog, encoded: string): Route {
+  return bare(() => {
+    try {
+      return killRoute(log, decodeURIComponent(encoded));
+    } catch (error) {
+      if (!(error instanceof URIError)) throw error;
+      return errorReply(400, "bad-id", "The id in the path is not valid percent-encoding.");
+    }
+  });
+}
+
+function parseTarget(target: string): { path: string; parameters: URLSearchParams } | null {
+  if (!target.startsWith("/")) return null;
+  const [path = "", query = ""] = split(target, "?");
+  return { path, parameters: new URLSearchParams(query) };
+}
+
+function split(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
