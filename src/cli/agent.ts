@@ -136,6 +136,7 @@ class Agent {
         report: (sentence) => this.#say(sentence),
       });
     } catch (error) {
+      this.#terminal?.silence();
       throw new CliError("E_LISTEN", messageOf(error));
     }
   }

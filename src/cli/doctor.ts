@@ -15,7 +15,8 @@ export interface CheckedSource {
   readonly note: string;
 }
 
-const DEFAULT_PATIENCE_SECONDS = 3;
+/** journalctl, the last resort for the kernel log, needs 3 s to show that it may read nothing. */
+const DEFAULT_PATIENCE_SECONDS = 5;
 
 /** `oomwitness doctor`: which sources work here, and what enables the others. 1 when none does. */
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {

@@ -139,7 +139,7 @@ const PLANS: readonly CommandPlan[] = [
       json,
       seconds(
         "--patience <seconds>",
-        "wait so long for a source (default: 3)",
+        "wait so long for a source (default: 5)",
         "OOMWITNESS_PATIENCE",
       ),
       stateDir,

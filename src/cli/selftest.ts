@@ -13,7 +13,10 @@ import { createTestCgroup } from "./selftest-cgroup.ts";
 import { makeTestKill, type TestKill } from "./selftest-kill.ts";
 import { formatSelftest, jsonSelftest } from "./selftest-report.ts";
 
-/** What came of the test. Latencies in seconds; negative when a source spoke before the exit was seen. */
+/**
+ * What came of the test. A latency, in seconds, ends when the agent heard the source or, where that is not measured, when the
+ * record named it: amendments are gathered for some 50 ms. Negative when a source spoke before the exit was seen.
+ */
 export interface SelftestResult {
   readonly kill: TestKill;
   /** Where latencies are counted from. */
@@ -159,11 +162,19 @@ function resultOf(kill: TestKill, pipeline: Pipeline, heard: readonly Heard[]): 
     const record = pipeline.view.sources().find(({ source }) => source === name);
     if (record === undefined) return [];
     const first = heard.find((one) => one.record.witnesses.includes(name));
-    const latencySeconds = first === undefined ? null : (first.wallMicroseconds - zero) / 1_000_000;
+    const recordSeconds = first === undefined ? null : (first.wallMicroseconds - zero) / 1_000_000;
+    const latencySeconds =
+      recordSeconds === null ? null : Math.min(recordSeconds, heardSeconds(pipeline, name));
     return [{ record, latencySeconds }];
   });
   const from = traced === undefined ? "exit" : "kernel";
   return { kill, from, sources, records, ledger: pipeline.view.ledger() };
+}
+
+/** When the agent itself heard this source, from its own histogram; it tells only if there was no other kill. */
+function heardSeconds(pipeline: Pipeline, name: SourceName): number {
+  const histogram = pipeline.view.metrics().latency.find(({ source }) => source === name);
+  return histogram?.counts.at(-1) === 1 ? histogram.sumSeconds : Number.POSITIVE_INFINITY;
 }
 
 /** The kernel frees a cgroup's last task a moment after its exit is seen. */

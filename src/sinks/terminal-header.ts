@@ -74,12 +74,17 @@ export function formatSourceNote(source: SourceRecord, options: LineOptions): re
   return wrapText(text, width, 2, options).map((line) => paint("dim", line, options));
 }
 
-/** A source that changed while we watched. */
-export function formatSourceChange(source: SourceRecord, at: string, options: LineOptions): string {
+/** A source that changed while we watched, with the reason in full. */
+export function formatSourceChange(
+  source: SourceRecord,
+  at: string,
+  options: LineOptions,
+): readonly string[] {
   const reason = source.reason === null ? "" : `: ${source.reason}`;
-  const line = `${clockText(at, options)}  ${source.source} ${source.state}${reason}`;
-  const fittedLine = fitted(safeText(line, options), options);
-  return paint(source.state === "up" ? "dim" : "yellow", fittedLine, options);
+  const text = `${clockText(at, options)} ${source.source} ${source.state}${reason}`;
+  const width = Math.min(options.width ?? 80, 80);
+  const style = source.state === "up" ? "dim" : "yellow";
+  return wrapText(text, width, 2, options).map((line) => paint(style, line, options));
 }
 
 /** `kernel 312 · recorded 312 · unaccounted 0 · unattributed 0`, coloured only where it is not 0. */

@@ -28,6 +28,8 @@ export interface TerminalOptions {
 export interface TerminalSink extends Sink {
   /** Prints a sentence for the operator among the kills. */
   say(sentence: string): void;
+  /** Prints nothing any more, not even a summary: the program could not start. */
+  silence(): void;
 }
 
 /** A kill is printed for good at the earliest this long after it was opened: the other witnesses have usually spoken by then. */
@@ -69,6 +71,8 @@ class TerminalView implements TerminalSink {
   /** Lines ready to be printed for good. */
   #settled: string[] = [];
   #opened = 0;
+  /** Kills from before the start. */
+  #recovered = 0;
   #headed = false;
   #livePainted = "";
   #lastIncident: string | null = null;
@@ -99,12 +103,16 @@ class TerminalView implements TerminalSink {
     this.#schedulePaint();
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  silence(): void {
     this.#closed = true;
     this.#cancelPaint?.();
     this.#cancelTick?.();
     this.#stopResize();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.silence();
     this.#head(true);
     this.#settleAll();
     const last = [...this.#settled, "", ...this.#summary()];
@@ -132,7 +140,8 @@ class TerminalView implements TerminalSink {
       known.record = record;
       known.changedAt = this.#now();
     } else if (record.revision === 0) {
-      this.#opened += 1;
+      if (record.recovered) this.#recovered += 1;
+      else this.#opened += 1;
       const now = this.#now();
       this.#lines.push({ record, openedAt: now, changedAt: now });
       if (this.#lines.length > PENDING_LIMIT) this.#settleFirst();
@@ -145,7 +154,7 @@ class TerminalView implements TerminalSink {
     if (!this.#headed) return;
     if (before?.state === record.state && before.reason === record.reason) return;
     const at = formatWall(this.#options.clock.wallMicroseconds());
-    this.#settled.push(formatSourceChange(record, at, this.#lineOptions()));
+    this.#settled.push(...formatSourceChange(record, at, this.#lineOptions()));
   }
 
   /** Once a tenth of a second: the header when the sources have spoken, lines that have settled. */
@@ -250,7 +259,8 @@ class TerminalView implements TerminalSink {
     const kills = this.#lines
       .slice(0, this.#room())
       .map((line, index) => formatKill(line.record, this.#joint(index), options));
-    const body = this.#opened === 0 ? formatEmpty(this.#startedWall, options) : kills;
+    const body =
+      this.#opened + this.#recovered === 0 ? formatEmpty(this.#startedWall, options) : kills;
     return [...body, "", this.#ledgerLine()];
   }
 
@@ -266,7 +276,8 @@ class TerminalView implements TerminalSink {
     const seconds = Math.round((this.#now() - this.#startedAt) / 1000);
     const minutes = Math.floor(seconds / 60);
     const time = minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
-    const kills = `${this.#opened} ${this.#opened === 1 ? "kill" : "kills"} in ${time}`;
+    const before = this.#recovered === 0 ? "" : `, ${this.#recovered} from before`;
+    const kills = `${this.#opened} ${this.#opened === 1 ? "kill" : "kills"} in ${time}${before}`;
     return [
       shortenEnd(kills, this.#lineOptions().width ?? 80, this.#options.output),
       this.#ledgerLine(),
