@@ -9,8 +9,8 @@ interface Step {
   run(): Promise<Tally>;
 }
 
-/** A unit test that takes this long hangs. */
-const FILE_LIMIT_SECONDS = 120;
+/** The whole check aims at a minute; a step that takes five hangs. */
+const STEP_LIMIT_SECONDS = 300;
 
 const STEPS: readonly Step[] = [
   command("format and lint (biome)", [
@@ -66,7 +66,7 @@ function tests(name: string, files: () => readonly string[]): Step {
       runTests({
         files: files().toSorted(),
         sequential: false,
-        limitSeconds: FILE_LIMIT_SECONDS,
+        limitSeconds: STEP_LIMIT_SECONDS,
         live: false,
       }),
   };

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 
 export interface CommandResult {
   /** `null` when a signal ended it or it could not be started. */
@@ -13,6 +13,8 @@ export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Called with each line of standard output; such lines are not kept in `output`. */
   readonly line?: (line: string) => void;
+  /** A program that takes longer is asked to end (SIGTERM), and made to end (SIGKILL) 5 s later. */
+  readonly limitSeconds?: number;
   /** The program writes straight to our terminal; `output` stays empty. */
   readonly show?: boolean;
 }
@@ -36,15 +38,35 @@ export function run(
   };
   child.stdout?.setEncoding("utf8").on("data", options.line ? lines(options.line) : keep);
   child.stderr?.setEncoding("utf8").on("data", keep);
+  const stopWatching = endAfter(child, options.limitSeconds, keep);
   return new Promise((resolve) => {
-    const finish = (code: number | null) =>
+    const finish = (code: number | null) => {
+      stopWatching();
       resolve({ code, output, seconds: (performance.now() - started) / 1000 });
+    };
     child.on("error", (error) => {
       keep(`${error.message}\n`);
       finish(null);
     });
     child.on("close", finish);
   });
+}
+
+function endAfter(
+  child: ChildProcess,
+  limitSeconds: number | undefined,
+  tell: (text: string) => void,
+): () => void {
+  if (limitSeconds === undefined) return () => {};
+  const ask = setTimeout(() => {
+    tell(`took longer than ${limitSeconds} s and was ended\n`);
+    child.kill("SIGTERM");
+  }, limitSeconds * 1000);
+  const force = setTimeout(() => child.kill("SIGKILL"), (limitSeconds + 5) * 1000);
+  return () => {
+    clearTimeout(ask);
+    clearTimeout(force);
+  };
 }
 
 /** Cuts a stream of texts into lines. */
