@@ -83,6 +83,14 @@ export class Lineage {
     return UNKNOWN;
   }
 
+  /** Whether `pid` was born as a process, so that its thread id is its process id; `null` when nobody knows. */
+  isProcess(pid: number, microseconds: number): boolean | null {
+    const birth = this.#steps
+      .get(pid)
+      ?.findLast((step) => step.microseconds <= microseconds && step.what.kind === "born");
+    return birth === undefined ? null : !isThread(birth);
+  }
+
   #lastBefore(pid: number, microseconds: number): Step | null {
     return this.#steps.get(pid)?.findLast((step) => step.microseconds <= microseconds) ?? null;
   }

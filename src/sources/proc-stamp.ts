@@ -59,9 +59,23 @@ export class ProcStamper {
     return `${root}${version === 1 ? "/memory" : ""}${path === "/" ? "" : path}`;
   }
 
+  /**
+   * With the directory's id. On version 2 a cgroup below the last one with a memory controller is charged to that one, and
+   * the kernel names that one with a kill.
+   */
   withId(stamp: CgroupStamp): CgroupStamp {
-    if (stamp.id !== null || stamp.version === null) return stamp;
-    return { ...stamp, id: inodeOf(this.#host.files, this.directory(stamp.path, stamp.version)) };
+    const { id, version } = stamp;
+    if (id !== null || version === null) return stamp;
+    const { files } = this.#host;
+    const inode = (path: string) => inodeOf(files, this.directory(path, version));
+    if (version === 1) return { ...stamp, id: inode(stamp.path) };
+    const [own = "/", ...above] = [...ancestors(stamp.path), "/"];
+    if (inode(own) === null) return stamp;
+    const charged = [own, ...above].find(
+      (path) => path === "/" || files.exists(`${this.directory(path, 2)}/memory.events`),
+    );
+    const path = charged ?? own;
+    return { ...stamp, path, id: inode(path) };
   }
 
   /** Whether a victim in this cgroup can take others with it: memory.oom.group, there or in an ancestor; only on v2. */

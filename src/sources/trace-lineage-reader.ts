@@ -2,7 +2,7 @@ import type { Host } from "../host/host.ts";
 import type { CgroupStamp } from "../model/observation.ts";
 import { type BodyFormat, parseTraceFormat } from "../parse/trace-format.ts";
 import { type TraceEvent, TraceReader } from "../parse/trace-line.ts";
-import { Lineage, type LineageFormats } from "../parse/trace-lineage.ts";
+import { Lineage, type LineageAnswer, type LineageFormats } from "../parse/trace-lineage.ts";
 import type { ProcStamper } from "./proc-stamp.ts";
 import { enableEvent, openInstance, readRingStats, type TraceInstance } from "./trace-instance.ts";
 
@@ -13,10 +13,17 @@ const EVENT_LIMIT = 200_000;
 /** For all CPUs together, so that a reading stays short on large machines. */
 const RING_KILOBYTES = 2048;
 
+/** What the ring knows of a process whose /proc is gone; `null` where it does not. */
+export interface LineageFinding {
+  readonly stamp: CgroupStamp | null;
+  /** Its process id, when it was born as a process. */
+  readonly pid: number | null;
+}
+
 interface Waiting {
   readonly tid: number;
   readonly microseconds: number;
-  readonly found: (stamp: CgroupStamp) => void;
+  readonly found: (finding: LineageFinding) => void;
 }
 
 /**
@@ -94,14 +101,26 @@ export class LineageReader {
     const complete = completeSince(readRingStats(this.#host.files, this.instance));
     const lineage = new Lineage(events, this.#formats, memory.hierarchy, complete);
     for (const { tid, microseconds, found } of served) {
-      const answer = lineage.cgroupAt(tid, microseconds);
-      if (answer.kind === "cgroup") {
+      const stamp = this.#stamp(lineage.cgroupAt(tid, microseconds));
+      const isProcess = lineage.isProcess(tid, microseconds) === true;
+      if (stamp !== null || isProcess) found({ stamp, pid: isProcess ? tid : null });
+    }
+  }
+
+  #stamp(answer: LineageAnswer): CgroupStamp | null {
+    switch (answer.kind) {
+      case "cgroup": {
         const { path, id } = answer;
-        found({ path, id, version: memory.version, basis: "lineage" });
-      } else if (answer.kind === "same-as") {
-        const stamp = this.#stamper.stamp(answer.pid);
-        if (stamp !== null) found({ ...stamp, basis: "lineage" });
+        return { path, id, version: this.#stamper.memory?.version ?? null, basis: "lineage" };
       }
+      case "same-as": {
+        const stamp = this.#stamper.stamp(answer.pid);
+        return stamp === null ? null : { ...stamp, basis: "lineage" };
+      }
+      case "unknown":
+        return null;
+      default:
+        return answer satisfies never;
     }
   }
 }

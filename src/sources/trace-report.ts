@@ -10,6 +10,7 @@ import {
 import { type TraceEvent, TraceReader } from "../parse/trace-line.ts";
 import type { ProcStamper } from "./proc-stamp.ts";
 import type { SourceContext } from "./source.ts";
+import type { LineageFinding } from "./trace-lineage-reader.ts";
 
 /** Kills whose cgroup is remembered for what follows (a repeat, a sharer). */
 const REMEMBERED_LIMIT = 4096;
@@ -35,7 +36,7 @@ export interface KillReporterParts {
   /** Finds out later what /proc could not tell. */
   readonly askLater: (
     kill: { readonly tid: number; readonly microseconds: number },
-    found: (stamp: CgroupStamp) => void,
+    found: (finding: LineageFinding) => void,
   ) => void;
   /** Events before this moment are passed over (CLOCK_MONOTONIC µs). */
   readonly since: number;
@@ -200,7 +201,9 @@ export class KillReporter {
       const complete = kills.map((kill) => this.#complete(kill));
       for (const kill of complete) this.#update(kill);
       context.emit([...complete, ...others]);
-      for (const kill of complete) if (kill.cgroup === null) this.#askLater(kill);
+      for (const kill of complete) {
+        if (kill.cgroup === null || kill.victim.pid === null) this.#askLater(kill);
+      }
     }
     this.#scheduleSettle();
   }
@@ -225,8 +228,9 @@ export class KillReporter {
   #askLater(kill: KillObservation): void {
     const { context, askLater, stamper } = this.#parts;
     const asked = { tid: kill.victim.tid, microseconds: kill.at.monotonicMicroseconds };
-    askLater(asked, (stamp) => {
-      const known = { ...kill, cgroup: stamper.withId(stamp) };
+    askLater(asked, ({ stamp, pid }) => {
+      const cgroup = kill.cgroup ?? (stamp === null ? null : stamper.withId(stamp));
+      const known = { ...kill, cgroup, victim: { ...kill.victim, pid: kill.victim.pid ?? pid } };
       this.#update(known);
       context.emit([known]);
     });
