@@ -104,7 +104,7 @@ export function formatLedger(ledger: LedgerRecord, lost: number, options: LineOp
   }
   return parts
     .map(([, value, style], index) =>
-      paint(value === 0 ? null : style, words[index] ?? "", options),
+      paint(value === 0 || value === null ? null : style, words[index] ?? "", options),
     )
     .join(dot);
 }

@@ -1,7 +1,13 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
 import { type LineOptions, sign } from "./terminal-style.ts";
-import { safeText, shortenEnd, shortenMiddle, type TextOptions } from "./terminal-text.ts";
+import {
+  safeText,
+  shortenEnd,
+  shortenMiddle,
+  type TextOptions,
+  textColumns,
+} from "./terminal-text.ts";
 
 /** `comm[pid]`; the name gives way before the pid. */
 export function processText(record: KillRecord, width: number, options: LineOptions): string {
@@ -17,7 +23,18 @@ export function ownerText(record: KillRecord, room: number, options: LineOptions
   const owner = ownerOf(record);
   const text = record.cgroup.path === owner ? compactPath(owner) : owner;
   if (room === Number.POSITIVE_INFINITY) return safeText(owner, options);
-  return room < 4 ? "" : shortenMiddle(text, room, options);
+  if (room < 4) return "";
+  return text.startsWith("/")
+    ? shortenPath(text, room, options)
+    : shortenMiddle(text, room, options);
+}
+
+/** A path keeps its last component whole as long as it can: `/kub…/0123456789ab`. */
+function shortenPath(text: string, room: number, options: LineOptions): string {
+  const last = text.slice(text.lastIndexOf("/"));
+  const head = room - textColumns(last, options);
+  if (textColumns(text, options) <= room || head < 3) return shortenMiddle(text, room, options);
+  return shortenEnd(text, head, options) + safeText(last, options);
 }
 
 /** The owner of a kill in full: `namespace/pod/container`, container name, unit or cgroup path; `?` when unknown. */

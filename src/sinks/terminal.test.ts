@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { OutputRecord } from "../model/record.ts";
+import { createTerminal, type TerminalOptions, type TerminalSink } from "./terminal.ts";
+import type { TerminalOutput } from "./terminal-screen.ts";
+import {
+  agentView,
+  killRecord,
+  LEDGER,
+  type ManualClock,
+  manualClock,
+  SOURCE,
+} from "./testing/records.ts";
+
+interface Bench {
+  readonly sink: TerminalSink;
+  readonly clock: ManualClock;
+  /** Everything written since the last call. */
+  taken(): string;
+  put(...records: OutputRecord[]): void;
+}
+
+function bench(interactive: boolean, change: Partial<TerminalOptions> = {}): Bench {
+  const clock = manualClock();
+  let written = "";
+  const output: TerminalOutput = {
+    interactive,
+    colour: false,
+    unicode: true,
+    size: () => ({ columns: interactive ? 80 : null, rows: 24 }),
+    write: (text) => {
+      written += text;
+    },
+    onResize: () => () => undefined,
+  };
+  const sink = createTerminal({
+    output,
+    clock,
+    view: agentView(),
+    kernel: "6.18.44",
+    offsetMinutes: () => 0,
+    note: () => "",
+    notes: () => [],
+    style: "table",
+    ...change,
+  });
+  let sequence = 0;
+  return {
+    sink,
+    clock,
+    taken: () => {
+      const text = written;
+      written = "";
+      return text;
+    },
+    put: (...records) => sink.accept(records.map((record) => ({ sequence: ++sequence, record }))),
+  };
+}
+
+/** The last whole picture painted: what stands behind the last move to the top of the live lines. */
+function count(text: string, part: string): number {
+  return text.split(part).length - 1;
+}
+
+test("on a pipe a kill is one line, printed once, with what the first 120 ms brought", () => {
+  const { sink, clock, taken, put } = bench(false);
+  clock.advance(200);
+  assert.match(taken(), /^oomwitness 0\.1\.0 · worker-3 · Linux 6\.18\.44\nkernel-log ✓\n\nTIME/);
+  put(killRecord(1, { witnesses: ["kernel-log"], attribution: "none" }));
+  clock.advance(60);
+  assert.equal(taken(), "");
+  put(killRecord(1, { revision: 1, witnesses: ["kernel-log", "tracefs", "vmstat"] }));
+  clock.advance(200);
+  assert.equal(
+    taken(),
+    "23:10:05.001  hog[1001]                 19 MiB  20 MiB memcg    KT··V= /docker/df1c\n",
+  );
+  put(killRecord(1, { revision: 2 }));
+  clock.advance(5_000);
+  assert.equal(taken(), "");
+  void sink.close();
+  assert.equal(
+    taken(),
+    "1 kill in 5 s\nkernel 12 · recorded 12 · unaccounted 0 · unattributed 0\n",
+  );
+});
+
+test("on a pipe the members of a group are joined", () => {
+  const { clock, taken, put } = bench(false);
+  clock.advance(200);
+  taken();
+  const incident = { id: "g", group: true };
+  put(
+    killRecord(1, { incident }),
+    killRecord(2, { incident }),
+    killRecord(3, { incident }),
+    killRecord(4),
+  );
+  clock.advance(300);
+  const signs = taken()
+    .split("\n")
+    .map((line) => line.charAt(13));
+  assert.deepEqual(signs, ["┌", "├", "└", " ", ""]);
+});
+
+test("an amendment of a kill that an earlier process opened prints nothing", () => {
+  const { clock, taken, put } = bench(false);
+  clock.advance(200);
+  taken();
+  put(killRecord(1, { revision: 3 }));
+  clock.advance(1_000);
+  assert.equal(taken(), "");
+});
+
+test("on a terminal a line is amended in place and settles when it was left alone", () => {
+  const { clock, taken, put } = bench(true);
+  clock.advance(200);
+  assert.match(taken(), /Watching since 23:10\. No kill yet\./);
+  put(killRecord(1, { attribution: "none", witnesses: ["kernel-log"] }));
+  clock.advance(50);
+  assert.match(taken(), /K····\? \/docker\/df1c/);
+  put(killRecord(1, { revision: 1 }));
+  clock.advance(50);
+  assert.match(taken(), /KT···= \/docker\/df1c/);
+  clock.advance(2_000);
+  assert.equal(taken(), "", "nothing changed, nothing is painted");
+  clock.advance(2_000);
+  // Settled: printed for good, followed by the ledger line alone.
+  assert.match(taken(), /hog\[1001\].*\r\n\r\x1b\[2K\r\n\r\x1b\[2Kkernel 12/);
+});
+
+test("in a storm every kill is printed for good exactly once, however many come", async () => {
+  const { sink, clock, taken, put } = bench(true);
+  clock.advance(200);
+  for (let number = 1; number <= 300; number++) {
+    put(killRecord(number));
+    clock.advance(1);
+  }
+  clock.advance(10_000);
+  await sink.close();
+  const text = taken();
+  for (let number = 1; number <= 300; number++) {
+    const settled = new RegExp(`hog\\[${1_000 + number}\\][^\\r]*\\r\\n`);
+    assert.match(text, settled);
+  }
+  assert.match(text, /300 kills in 1[01] s/);
+});
+
+test("a flood that never settles is bounded", () => {
+  const { clock, taken, put } = bench(false);
+  for (let number = 1; number <= 5_000; number++) put(killRecord(number));
+  clock.advance(200);
+  assert.equal(count(taken(), "hog["), 5_000);
+});
+
+test("a source that changes is told once, with its reason", () => {
+  const { clock, taken, put } = bench(false);
+  clock.advance(200);
+  taken();
+  const down = { ...SOURCE, state: "down", reason: "EPIPE" } as const;
+  put(down, { ...down, lost: 5 }, LEDGER);
+  clock.advance(200);
+  assert.equal(taken(), "23:10:05.200 kernel-log down: EPIPE\n");
+});
+
+test("in a log each kill is a sentence and there is no table", () => {
+  const { clock, taken, put, sink } = bench(false, {
+    style: "log",
+    notes: () => ["listening on http://127.0.0.1:9137"],
+  });
+  sink.say("records are not being stored: disk full");
+  clock.advance(200);
+  put(killRecord(1));
+  clock.advance(200);
+  const text = taken();
+  assert.match(
+    text,
+    /^oomwitness .*\nkernel-log ✓\nlistening on http:\/\/127\.0\.0\.1:9137\nrecords are not/,
+  );
+  assert.match(text, /23:10:05\.001 killed hog\[1001\] memory 19 MiB .* id k00000001\n$/);
+});
+
+test("the header waits for the sources, but not for ever", () => {
+  const { clock, taken } = bench(false, { view: agentView({ ready: () => false }) });
+  clock.advance(1_500);
+  assert.equal(taken(), "");
+  clock.advance(1_000);
+  assert.match(taken(), /^oomwitness/);
+});
+
+test("a program that could not start prints nothing", async () => {
+  const { clock, taken, sink } = bench(false, { notes: () => null });
+  clock.advance(100);
+  sink.silence();
+  await sink.close();
+  assert.equal(taken(), "");
+});
