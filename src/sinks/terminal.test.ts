@@ -57,7 +57,6 @@ function bench(interactive: boolean, change: Partial<TerminalOptions> = {}): Ben
   };
 }
 
-/** The last whole picture painted: what stands behind the last move to the top of the live lines. */
 function count(text: string, part: string): number {
   return text.split(part).length - 1;
 }
@@ -144,6 +143,34 @@ test("in a storm every kill is printed for good exactly once, however many come"
     assert.match(text, settled);
   }
   assert.match(text, /300 kills in 1[01] s/);
+});
+
+test("records that keep coming do not put the picture off", () => {
+  const { clock, taken, put } = bench(true);
+  clock.advance(200);
+  taken();
+  for (let number = 1; number <= 20; number++) {
+    put(killRecord(number));
+    clock.advance(10);
+  }
+  assert.match(taken(), /hog\[1001\]/);
+});
+
+test("a view in which nothing happens schedules nothing", () => {
+  let scheduled = 0;
+  const clock = manualClock();
+  const counting = {
+    ...clock,
+    after: (milliseconds: number, call: () => void) => {
+      scheduled += 1;
+      return clock.after(milliseconds, call);
+    },
+  };
+  bench(true, { clock: counting });
+  clock.advance(500);
+  const before = scheduled;
+  clock.advance(60_000);
+  assert.equal(scheduled, before);
 });
 
 test("a flood that never settles is bounded", () => {

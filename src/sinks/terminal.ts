@@ -40,6 +40,8 @@ export const LIVE_SETTLE_MILLISECONDS = 3_000;
 const HEADER_PATIENCE_MILLISECONDS = 2_000;
 /** At most 25 paints a second, however many records come. */
 const PAINT_MILLISECONDS = 40;
+/** How often to look whether the sources have spoken, and which lines have settled. */
+const WAITING_MILLISECONDS = 100;
 const LIVE_LINES = 12;
 /** Rows kept free of kill lines: the ledger line and what the shell had above. */
 const SPARE_ROWS = 4;
@@ -77,7 +79,7 @@ class TerminalView implements TerminalSink {
   #livePainted = "";
   #lastIncident: string | null = null;
   #cancelPaint: (() => void) | null = null;
-  #cancelTick: (() => void) | null = null;
+  #paintAt = 0;
   readonly #stopResize: () => void;
   #closed = false;
 
@@ -87,7 +89,7 @@ class TerminalView implements TerminalSink {
     this.#startedAt = this.#now();
     this.#startedWall = formatWall(options.clock.wallMicroseconds());
     this.#stopResize = options.output.onResize(() => this.#schedulePaint());
-    this.#tick();
+    this.#schedulePaint();
   }
 
   accept(records: readonly StreamRecord[]): void {
@@ -106,7 +108,6 @@ class TerminalView implements TerminalSink {
   silence(): void {
     this.#closed = true;
     this.#cancelPaint?.();
-    this.#cancelTick?.();
     this.#stopResize();
   }
 
@@ -157,18 +158,17 @@ class TerminalView implements TerminalSink {
     this.#settled.push(...formatSourceChange(record, at, this.#lineOptions()));
   }
 
-  /** Once a tenth of a second: the header when the sources have spoken, lines that have settled. */
-  #tick(): void {
-    if (this.#closed) return;
-    this.#schedulePaint();
-    this.#cancelTick = this.#options.clock.after(100, () => this.#tick());
-  }
-
-  #schedulePaint(): void {
-    if (this.#cancelPaint !== null || this.#closed) return;
-    this.#cancelPaint = this.#options.clock.after(PAINT_MILLISECONDS, () => {
+  /** While nothing happens nothing is scheduled: an idle view costs nothing. */
+  #schedulePaint(milliseconds = PAINT_MILLISECONDS): void {
+    const at = this.#now() + milliseconds;
+    // The earlier call stays: records that keep coming must not put it off.
+    if (this.#closed || (this.#cancelPaint !== null && this.#paintAt <= at)) return;
+    this.#cancelPaint?.();
+    this.#paintAt = at;
+    this.#cancelPaint = this.#options.clock.after(milliseconds, () => {
       this.#cancelPaint = null;
       this.#paint();
+      if (!this.#headed || this.#lines.length > 0) this.#schedulePaint(WAITING_MILLISECONDS);
     });
   }
 
