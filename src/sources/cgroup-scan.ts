@@ -34,6 +34,7 @@ export class ScanLoop {
   #spentMicroseconds = 0;
   #endedMicroseconds = 0;
   #requested = false;
+  #stopped = false;
 
   constructor(
     clock: Clock,
@@ -58,6 +59,7 @@ export class ScanLoop {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#cancel();
     this.#stack = null;
   }
@@ -114,6 +116,7 @@ export class ScanLoop {
   }
 
   #schedule(): void {
+    if (this.#stopped) return;
     const { intervalMilliseconds, requestGapMilliseconds, cpuShare, requestCpuShare } =
       this.#tuning;
     const [gap, share] = this.#requested
