@@ -8,8 +8,8 @@ import type { EventLimits } from "./http-events.ts";
 import type { StreamRecord } from "./sink.ts";
 import { createStore, STORE_FILE, type Store } from "./store.ts";
 import type { RecordLog } from "./store-read.ts";
-import { agentView, killStream, mixedRecord, realClock, temporaryDirectory } from "./testing.ts";
-import { ask, type EventReader, readEvents, type SeenEvent } from "./testing-http.ts";
+import { agentView, killStream, mixedRecord, realClock, temporaryDirectory } from "./testing/records.ts";
+import { ask, type EventReader, readEvents, type SeenEvent } from "./testing/http-client.ts";
 
 interface Agent {
   readonly sink: HttpSink;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { jsonLine } from "./json-line.ts";
 import { createJsonLines } from "./json-lines.ts";
-import { killRecord, killStream, mixedRecord } from "./testing.ts";
+import { killRecord, killStream, mixedRecord } from "./testing/records.ts";
 
 /** An output that takes `room` writes before it asks for a pause. */
 function output(room: number) {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { createMetricsRenderer } from "./prometheus.ts";
 import { labelValue } from "./prometheus-text.ts";
 import type { MetricsView, SeriesCount } from "./sink.ts";
-import { agentView, EMPTY_METRICS } from "./testing.ts";
+import { agentView, EMPTY_METRICS } from "./testing/records.ts";
 
 function render(metrics: Partial<MetricsView>): string {
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, ...metrics }) });

@@ -5,7 +5,7 @@ import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { createStore, STORE_FILE } from "./store.ts";
 import { openStoreReader } from "./store-read.ts";
-import { killStream, realClock, temporaryDirectory } from "./testing.ts";
+import { killStream, realClock, temporaryDirectory } from "./testing/records.ts";
 
 /** What an ordinary user sees of a store, asked in a process of its own without any right to the directory. */
 const PROBE = `
@@ -114,7 +114,7 @@ test("a directory or file that may not be read is said with a remedy", (t) =>
   }));
 
 async function writeAndKill(file: string): Promise<void> {
-  const writer = path.join(import.meta.dirname, "store-writer.ts");
+  const writer = path.join(import.meta.dirname, "testing/store-writer.ts");
   const child = spawn(process.execPath, [writer, file], { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise((resolve) => child.stdout.once("data", resolve));
   await new Promise((resolve) => setTimeout(resolve, 250));

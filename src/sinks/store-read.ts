@@ -198,12 +198,25 @@ function openForReading(path: string): { database: SqliteDatabase; note: string 
     if (!needsImmutable(error)) throw explained(path, error);
   }
   // No -shm file and no right to make one: the agent has stopped. Without a write-ahead log the file says it all.
-  const walBytes = walSizeBytes(path);
+  if (walSizeBytes(path) !== 0) return openWithoutLog(path);
   try {
-    return { database: opened(path, "immutable"), note: walBytes === 0 ? null : staleNote(path) };
+    return { database: opened(path, "immutable"), note: null };
   } catch (error) {
     throw explained(path, error);
   }
+}
+
+/** The log may hold half of what a page of the file needs: it is read only if it is sound as it stands. */
+function openWithoutLog(path: string): { database: SqliteDatabase; note: string } {
+  let database: SqliteDatabase | null = null;
+  try {
+    database = opened(path, "immutable");
+    const [verdict] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
+    if (verdict === "ok") return { database, note: staleNote(path) };
+  } catch {}
+  database?.close();
+  const message = `may not read ${path}-wal, and ${path} is not complete without it: run as root`;
+  throw new HostError("EACCES", path, message);
 }
 
 /** SQLite opens lazily: only a read of the file shows whether it can be read. */

@@ -17,7 +17,7 @@ import {
   mixedRecord,
   START,
   temporaryDirectory,
-} from "./testing.ts";
+} from "./testing/records.ts";
 
 interface Bench {
   readonly file: string;
@@ -359,7 +359,7 @@ test("kill -9 of a writer: the reader sees every record up to some point and non
     await withStore(async ({ file }) => {
       const child = spawn(
         process.execPath,
-        [path.join(import.meta.dirname, "store-writer.ts"), file],
+        [path.join(import.meta.dirname, "testing/store-writer.ts"), file],
         {
           stdio: ["ignore", "pipe", "inherit"],
         },

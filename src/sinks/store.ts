@@ -33,8 +33,10 @@ export interface Store extends Sink, RecordLog {
 }
 
 const QUEUE_LIMIT = 50_000;
-/** Records in one transaction; about 10 ms of work on the agent's thread. */
-const BATCH = 500;
+/** Records that are written without waiting for more. */
+const FULL_BATCH = 500;
+/** Records in one transaction. It blocks the agent for about 2 ms; a kill must not wait longer to be told. */
+const TRANSACTION = 100;
 const FLUSH_AFTER_MILLISECONDS = 100;
 const RETRY_FIRST_MILLISECONDS = 1_000;
 const RETRY_LAST_MILLISECONDS = 30_000;
@@ -86,7 +88,7 @@ class SqliteStore implements Store {
       if (this.#waiting() < this.#queueLimit) this.#queue.push({ entry, at });
       else this.#dropped += 1;
     }
-    if (this.#problem === null) this.#scheduleFlush();
+    if (this.#problem === null) this.#scheduleFlush(this.#waiting() >= FULL_BATCH);
   }
 
   problem(): string | null {
@@ -113,9 +115,15 @@ class SqliteStore implements Store {
     this.#closeFile();
   }
 
-  kills: RecordLog["kills"] = (query) => this.#ask(({ queries }) => queries.kills(query));
+  kills: RecordLog["kills"] = (query) => {
+    this.#writeSome();
+    return this.#ask(({ queries }) => queries.kills(query));
+  };
 
-  kill: RecordLog["kill"] = (idOrPrefix) => this.#ask(({ queries }) => queries.kill(idOrPrefix));
+  kill: RecordLog["kill"] = (idOrPrefix) => {
+    this.#writeSome();
+    return this.#ask(({ queries }) => queries.kill(idOrPrefix));
+  };
 
   /** The file's events, then those that still wait: nothing is missing in between. */
   eventsAfter(sequence: number, limit: number): readonly StoredEvent[] {
@@ -146,9 +154,16 @@ class SqliteStore implements Store {
     return this.#queue.length - this.#head;
   }
 
-  /** Asks the file; what waits is written first, one batch at most, so that an answer lags by little. */
+  /** Before a question: what waits is written, up to a full batch, so that the answer lags by little. */
+  #writeSome(): void {
+    if (this.#problem !== null || this.#closed) return;
+    const transactions = FULL_BATCH / TRANSACTION;
+    for (let turn = 0; turn < transactions && this.#waiting() > 0; turn += 1) this.#writeBatch();
+  }
+
   #ask<T>(question: (open: OpenStore) => T): T {
-    if (this.#problem === null && !this.#closed) this.#writeBatch();
+    // A damaged file was moved away by the question before: the new one is opened now.
+    if (this.#open === null && this.#problem === null && !this.#closed) this.#writeBatch();
     const open = this.#open;
     if (open === null) throw new HostError("STORE_UNAVAILABLE", this.#options.path, this.#whyNot());
     try {
@@ -163,20 +178,19 @@ class SqliteStore implements Store {
     return this.#problem ?? "the store is closed";
   }
 
-  /** Called when the batch is full or the oldest record has waited long enough. */
-  #scheduleFlush(): void {
-    const soon = this.#waiting() >= BATCH;
+  /** A full batch is written in the next turns, a smaller one when its oldest record has waited long enough. */
+  #scheduleFlush(soon: boolean): void {
     if (this.#cancelFlush !== null && (this.#flushSoon || !soon)) return;
     this.#cancelFlush?.();
     this.#flushSoon = soon;
     this.#cancelFlush = this.#options.clock.after(soon ? 0 : FLUSH_AFTER_MILLISECONDS, () => {
       this.#cancelFlush = null;
-      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush();
+      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush(true);
     });
   }
 
   #writeBatch(): boolean {
-    const batch = this.#queue.slice(this.#head, this.#head + BATCH);
+    const batch = this.#queue.slice(this.#head, this.#head + TRANSACTION);
     const written = this.#attempt(({ write }) => write(batch));
     if (written) this.#advance(batch.length);
     return written;
@@ -184,7 +198,7 @@ class SqliteStore implements Store {
 
   #advance(count: number): void {
     this.#head += count;
-    if (this.#head < this.#queue.length && this.#head < 10 * BATCH) return;
+    if (this.#head < this.#queue.length && this.#head < 10 * FULL_BATCH) return;
     this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
   }
@@ -248,7 +262,7 @@ class SqliteStore implements Store {
     this.#cancelFlush?.();
     this.#cancelFlush = this.#options.clock.after(this.#retryMilliseconds, () => {
       this.#cancelFlush = null;
-      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush();
+      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush(true);
     });
     this.#retryMilliseconds = Math.min(2 * this.#retryMilliseconds, RETRY_LAST_MILLISECONDS);
   }
@@ -265,6 +279,8 @@ class SqliteStore implements Store {
     const now = this.#options.clock.wallMicroseconds();
     this.#attempt(({ database }) => {
       more = pruneStep(database, now, this.#options.retention ?? DEFAULT_RETENTION);
+      // Never in the middle of a storm: this one waits for the disk.
+      if (this.#waiting() === 0) database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     });
     return more;
   }

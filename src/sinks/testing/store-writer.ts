@@ -1,5 +1,5 @@
-import { createStore } from "./store.ts";
-import { killStream, realClock } from "./testing.ts";
+import { createStore } from "../store.ts";
+import { killStream, realClock } from "./records.ts";
 
 /** A program for the tests: writes kills to the store given as its argument until it is killed. */
 const [path = ""] = process.argv.slice(2);

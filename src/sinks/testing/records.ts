@@ -1,10 +1,10 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import type { Clock } from "../host/host.ts";
-import type { KillRecord, LedgerRecord, OutputRecord, SourceRecord } from "../model/record.ts";
-import { formatWall } from "../model/time.ts";
-import type { AgentView, MetricsView, StreamRecord } from "./sink.ts";
+import type { Clock } from "../../host/host.ts";
+import type { KillRecord, LedgerRecord, OutputRecord, SourceRecord } from "../../model/record.ts";
+import { formatWall } from "../../model/time.ts";
+import type { AgentView, MetricsView, StreamRecord } from "../sink.ts";
 
 /** Parts for the tests of this folder; no program imports this file. */
 
