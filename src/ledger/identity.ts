@@ -2,10 +2,11 @@ import type { KillObservation } from "../model/observation.ts";
 import { commsAgree, type Kill } from "./kill.ts";
 
 /**
- * Two sources stamp the same kill within their own uncertainties plus the time the kernel spends between the tracepoint
- * and the log line; 0.1 s covers a slow console. A pid is not reused as a victim within that.
+ * Two sources stamp the same kill within their own uncertainties and what these do not know: the log's clock is compared
+ * with ours by records that may reach us late, up to the 2 s after which evidence is no longer waited for. A pid comes
+ * again when all others were used, 32,768 at least: no machine forks so many in that time.
  */
-const SLACK_MICROSECONDS = 100_000;
+const SLACK_MICROSECONDS = 2_000_000;
 
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;

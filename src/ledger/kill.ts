@@ -35,8 +35,10 @@ export interface Kill {
   readonly recovered: boolean;
   /** First victim of a group kill, and counted as such. */
   groupFirst: boolean;
-  /** It happened after the node's book was opened, so that book must have it. */
-  inNodeBook: boolean;
+  /** First victim of a group kill that was seen not to be entered twice: it was gone already. */
+  skipped: boolean;
+  /** Whether the node's book must have it; "perhaps" when it happened about when the book was opened. */
+  inNodeBook: "yes" | "no" | "perhaps";
   /** When the ledger learned of it (µs, monotonic). */
   readonly openedAt: number;
   witnesses: SourceName[];
@@ -63,6 +65,7 @@ export function killFrom(
     group: observation.group,
     counted: observation.counted,
     groupFirst: false,
+    skipped: false,
     witnesses: [observation.source],
     ...known,
   };

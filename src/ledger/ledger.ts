@@ -150,8 +150,8 @@ export class Ledger {
     return {
       type: "ledger",
       kernel: this.#node.kernelKills(groups),
-      recorded: this.#node.totals.recorded,
-      unaccounted: this.#node.unaccounted(groups, this.#boundaryKills()),
+      recorded: this.#node.recorded(),
+      unaccounted: this.#node.unaccounted(groups),
       unattributed: this.#node.totals.unattributed,
     };
   }
@@ -180,6 +180,7 @@ export class Ledger {
   /** Puts back a kill from a journal: newer than the state the ledger was made from. */
   restore(kill: Kill): void {
     const known = this.#kills.byId(kill.id);
+    if (known !== undefined && known.revision >= kill.revision) return;
     if (known !== undefined) {
       this.#node.enter(known, -1);
       this.#books.enter(known, -1);
@@ -187,7 +188,7 @@ export class Ledger {
       this.#kills.forget(known);
       this.#order = this.#order.filter((other) => other !== known);
     }
-    const kept: Kill = { ...kill, inNodeBook: this.#node.holds(kill) };
+    const kept: Kill = { ...kill, inNodeBook: this.#node.holds(kill.at) };
     this.#node.enter(kept, 1);
     this.#books.enter(kept, 1);
     this.#remember(kept);
@@ -213,7 +214,7 @@ export class Ledger {
     const kill = killFrom(this.#kills.freeId(id), observation, {
       doubled,
       recovered: at < this.#options.startedAt,
-      inNodeBook: this.#node.holds(observation),
+      inNodeBook: this.#node.holds(observation.at),
       openedAt: this.#now,
     });
     this.#node.enter(kill, 1);
@@ -236,6 +237,7 @@ export class Ledger {
     if (at !== kill.at) {
       this.#rebook(kill, () => {
         kill.at = at;
+        kill.inNodeBook = this.#node.holds(at);
       });
     }
     this.#kills.add(kill);
@@ -328,17 +330,20 @@ export class Ledger {
       }
     }
     if (incident.first !== null && !incident.first.groupFirst) {
-      incident.first.groupFirst = true;
-      if (incident.first.inNodeBook) this.#node.totals.groups++;
+      const { first } = incident;
+      this.#rebook(first, () => {
+        first.groupFirst = true;
+      });
     }
   }
 
   #observeSkip(observation: SkipObservation): void {
     if (observation.incident === null) return;
     const first = this.#kills.byEvidence(observation.source, observation.incident);
-    if (first?.victim?.tid === observation.tid && first.groupFirst && !first.doubled) {
-      this.#node.totals.skipped++;
-    }
+    if (first?.victim?.tid !== observation.tid || !first.groupFirst || first.doubled) return;
+    this.#rebook(first, () => {
+      first.skipped = true;
+    });
   }
 
   /** The kernel's books hold this kill twice. */
@@ -369,7 +374,7 @@ export class Ledger {
 
   #observeCounter(observation: CounterObservation): void {
     if (observation.book.kind === "node") {
-      if (this.#node.observe(observation, this.#fresh)) this.#reenterNodeBook();
+      if (this.#node.observe(observation)) this.#reenterNodeBook();
     } else {
       this.#books.observe(observation, this.#fresh, this.#order);
     }
@@ -381,9 +386,9 @@ export class Ledger {
   /** The book was opened after kills were recorded: those before its opening are not in it. */
   #reenterNodeBook(): void {
     for (const kill of this.#order) {
-      if (this.#node.holds(kill)) continue;
       this.#node.enter(kill, -1);
-      kill.inNodeBook = false;
+      kill.inNodeBook = this.#node.holds(kill.at);
+      this.#node.enter(kill, 1);
     }
   }
 
@@ -418,23 +423,11 @@ export class Ledger {
         recovered: one.kill.at.monotonicMicroseconds < this.#options.startedAt,
         openedAt: this.#now,
       };
-      kill.inNodeBook = this.#node.count !== null;
       this.#node.enter(kill, 1);
       this.#books.enter(kill, 1);
       this.#remember(kill);
       this.#outbox.opened(kill);
     }
-  }
-
-  #boundaryKills(): number {
-    const opened = this.#node.count?.openedAt;
-    if (opened === undefined) return 0;
-    let near = 0;
-    for (const kill of this.#order) {
-      const distance = Math.abs(kill.at.monotonicMicroseconds - opened);
-      if (kill.inNodeBook && distance <= kill.at.uncertaintyMicroseconds) near++;
-    }
-    return near;
   }
 
   /** Kills the ledger learned of at or after `time`, oldest first. */

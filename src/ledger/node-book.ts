@@ -1,4 +1,5 @@
 import type { CounterObservation } from "../model/observation.ts";
+import type { Instant } from "../model/time.ts";
 import { booked, bookedBy, type Count, openCount, readCount } from "./book.ts";
 import { bookWeight, type Kill } from "./kill.ts";
 
@@ -8,6 +9,8 @@ export interface Totals {
   recorded: number;
   /** First victims of group kills seen to be entered twice. */
   doubled: number;
+  /** Kills that the book may have or not, because they happened about when it was opened. */
+  perhaps: number;
   /** Group kills known by name. */
   groups: number;
   /** Group kills whose first victim was seen not to be entered twice ("already exiting"). */
@@ -26,35 +29,56 @@ export class NodeBook {
     this.totals = totals;
   }
 
-  /** Takes a reading; true when it opened the book. */
-  observe(observation: CounterObservation, fresh: boolean): boolean {
+  /**
+   * Takes a reading; true when it opened the book. A book that no checkpoint holds begins with its first reading: what it
+   * counted before is history, also for a process that has a predecessor.
+   */
+  observe(observation: CounterObservation): boolean {
     if (this.count !== null) {
       readCount(this.count, observation);
       return false;
     }
-    this.count = openCount(observation, fresh);
+    this.count = openCount(observation, true);
     return true;
   }
 
   /** Whether a kill at this time is expected in the book. Before the book is open, every kill is. */
-  holds(kill: Pick<Kill, "at">): boolean {
-    return this.count === null || kill.at.monotonicMicroseconds >= this.count.openedAt;
+  holds(at: Instant): Kill["inNodeBook"] {
+    if (this.count === null) return "yes";
+    const sinceOpening = at.monotonicMicroseconds - this.count.openedAt;
+    if (Math.abs(sinceOpening) <= at.uncertaintyMicroseconds) return "perhaps";
+    return sinceOpening > 0 ? "yes" : "no";
   }
 
   enter(kill: Kill, sign: 1 | -1): void {
-    if (!kill.inNodeBook) return;
-    if (kill.counted) this.totals.recorded += sign;
-    if (kill.doubled) this.totals.doubled += sign;
-    if (kill.cgroup === null) this.totals.unattributed += sign;
+    const { totals } = this;
+    if (kill.inNodeBook === "no") return;
+    if (kill.groupFirst) totals.groups += sign;
+    if (kill.skipped) totals.skipped += sign;
+    if (kill.cgroup === null && kill.counted) totals.unattributed += sign;
+    if (kill.inNodeBook === "perhaps") {
+      totals.perhaps += sign * bookWeight(kill);
+      return;
+    }
+    if (kill.counted) totals.recorded += sign;
+    if (kill.doubled) totals.doubled += sign;
+  }
+
+  /** Records that the book has: those that it must have, and of those it may have as many as it takes to explain it. */
+  recorded(): number {
+    const { recorded, doubled, perhaps } = this.totals;
+    if (this.count === null) return recorded + perhaps;
+    const unexplained = Math.max(0, booked(this.count) - recorded - doubled);
+    return recorded + Math.min(perhaps, unexplained);
   }
 
   /** Entries of the book that are known or must be assumed to be a group kill's second entry of its first victim. */
   doubles(groupsBooked: number): number {
-    const { recorded, doubled, groups, skipped } = this.totals;
+    const { doubled, groups, skipped } = this.totals;
     if (this.count === null) return doubled;
-    const raw = booked(this.count) - recorded - doubled;
+    const unexplained = booked(this.count) - this.recorded() - doubled;
     const doubt = Math.max(0, Math.max(groups, groupsBooked) - doubled - skipped);
-    return doubled + Math.min(Math.max(raw, 0), doubt);
+    return doubled + Math.min(Math.max(unexplained, 0), doubt);
   }
 
   /** Kills by the kernel's own count, double entries taken off; `null` while there is no book. */
@@ -62,29 +86,24 @@ export class NodeBook {
     return this.count === null ? null : booked(this.count) - this.doubles(groupsBooked);
   }
 
-  /**
-   * Kills in the book that no record explains. `boundary` is the number of kills so near to the opening of the book that
-   * they may be on either side of it: they excuse an excess of records.
-   */
-  unaccounted(groupsBooked: number, boundary: number): number | null {
+  /** Kills in the book that no record explains. */
+  unaccounted(groupsBooked: number): number | null {
     const kernel = this.kernelKills(groupsBooked);
-    if (kernel === null) return null;
-    const difference = kernel - this.totals.recorded;
-    return difference < 0 ? Math.min(0, difference + boundary) : difference;
+    return kernel === null ? null : kernel - this.recorded();
   }
 
   /** Like `unaccounted`, for what was booked up to `time`; `later` are the recent kills after it. */
   missingBy(time: number, later: readonly Kill[], groupsBooked: number): number {
     if (this.count === null) return 0;
     const laterWeight = later.reduce(
-      (sum, kill) => sum + (kill.inNodeBook ? bookWeight(kill) : 0),
+      (sum, kill) => sum + (kill.inNodeBook === "yes" ? bookWeight(kill) : 0),
       0,
     );
-    const explained = this.totals.recorded + this.doubles(groupsBooked) - laterWeight;
+    const explained = this.recorded() + this.doubles(groupsBooked) - laterWeight;
     return bookedBy(this.count, time) - explained;
   }
 }
 
 export function emptyTotals(): Totals {
-  return { recorded: 0, doubled: 0, groups: 0, skipped: 0, unattributed: 0 };
+  return { recorded: 0, doubled: 0, perhaps: 0, groups: 0, skipped: 0, unattributed: 0 };
 }

@@ -50,7 +50,7 @@ function roomInNode(
 ): number {
   if (node.count === null) return Number.POSITIVE_INFINITY;
   const groups = books.groupsBooked();
-  return Math.min(node.missingBy(by, later, groups), node.unaccounted(groups, 0) ?? 0);
+  return Math.min(node.missingBy(by, later, groups), node.unaccounted(groups) ?? 0);
 }
 
 /** Kills that happened after `time`; the ledger learned of them later still. */
@@ -99,7 +99,12 @@ function missingFromCgroup(
 }
 
 function missingFromNode(count: Count, amount: number, order: readonly Kill[]): MissingKill[] {
-  return makeMissing(count, amount, killTimes(order.filter((kill) => kill.inNodeBook)), "n");
+  return makeMissing(
+    count,
+    amount,
+    killTimes(order.filter((kill) => kill.inNodeBook !== "no")),
+    "n",
+  );
 }
 
 function killTimes(kills: readonly Kill[]): number[] {
@@ -148,7 +153,8 @@ function unknownKill(window: Step, count: Count): MissingKill["kill"] {
     doubled: false,
     counted: true,
     groupFirst: false,
-    inNodeBook: true,
+    skipped: false,
+    inNodeBook: "yes",
     witnesses: ["vmstat"],
   };
 }

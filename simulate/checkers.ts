@@ -1,0 +1,253 @@
+import type { KillRecord } from "../src/model/record.ts";
+import { SECOND } from "../src/model/time.ts";
+import type { StreamRecord } from "../src/sinks/sink.ts";
+import type { Outcome } from "./schedule.ts";
+import { allKills, type TrueKill, type Truth } from "./truth.ts";
+
+/** What a schedule got wrong, in one line each; empty when all is well. Knows the truth, never the ledger's state. */
+export function check(outcome: Outcome): string[] {
+  const final = new Map<string, KillRecord>();
+  const problems = [...outcome.problems, ...checkStream(outcome.told, final)];
+  const match = matchKills(outcome, [...final.values()]);
+  problems.push(...match.problems);
+  problems.push(...checkTotals(outcome, match));
+  problems.push(...checkCgroups(match));
+  problems.push(...checkIncidents(outcome, match));
+  problems.push(...checkSummary(outcome, match));
+  if (isLossless(outcome) && outcome.contradictions > 0) {
+    problems.push(`${outcome.contradictions} contradictions though nothing was lost or doubtful`);
+  }
+  return problems;
+}
+
+export interface Match {
+  readonly problems: string[];
+  /** Each record whose victim is known, with its kill. */
+  readonly known: ReadonlyMap<KillRecord, TrueKill>;
+  readonly unknown: readonly KillRecord[];
+  /** Counted kills that no record with a victim speaks of. */
+  readonly left: readonly TrueKill[];
+}
+
+/** Sequences come once (or again with the same words), openings once, revisions one by one. */
+function checkStream(told: readonly StreamRecord[], final: Map<string, KillRecord>): string[] {
+  const problems: string[] = [];
+  const said = new Map<number, string>();
+  const revisions = new Map<string, number>();
+  for (const { sequence, record } of told) {
+    const text = JSON.stringify(record);
+    const before = said.get(sequence);
+    if (before !== undefined) {
+      if (before !== text) problems.push(`sequence ${sequence} was told twice with other words`);
+      continue;
+    }
+    said.set(sequence, text);
+    if (record.type !== "kill") continue;
+    const expected = (revisions.get(record.id) ?? -1) + 1;
+    if (record.revision !== expected) {
+      problems.push(`${record.id} has revision ${record.revision} where ${expected} is due`);
+    }
+    revisions.set(record.id, record.revision);
+    final.set(record.id, record);
+  }
+  return problems;
+}
+
+/** Log times are right to a quarter of a second plus what the log was read late; without a live record to 5 s. */
+const TIME_TOLERANCE = 6 * SECOND;
+
+/** Each record with a victim to the nearest kill of that thread, one to one. */
+function matchKills(outcome: Outcome, records: readonly KillRecord[]): Match {
+  const problems: string[] = [];
+  const known = new Map<KillRecord, TrueKill>();
+  const free = new Set(allKills(outcome.truth));
+  const unknown = records.filter((record) => record.victim.tid === null);
+  const named = records.filter((record) => record.victim.tid !== null);
+  for (const record of sortByTime(named)) {
+    const candidates = [...free].filter((kill) => kill.tid === record.victim.tid);
+    const kill = nearest(candidates, record, outcome.wallOffsets);
+    if (kill === null) {
+      problems.push(`forged or double: no kill is left for ${record.id} at ${record.at}`);
+      continue;
+    }
+    free.delete(kill);
+    known.set(record, kill);
+    if (record.victim.comm !== null && record.victim.comm !== kill.comm) {
+      problems.push(`${record.id} calls ${kill.comm} ${record.victim.comm}`);
+    }
+  }
+  return { problems, known, unknown, left: [...free].filter((kill) => kill.counted) };
+}
+
+function sortByTime(records: readonly KillRecord[]): KillRecord[] {
+  return [...records].sort((left, right) => left.at.localeCompare(right.at));
+}
+
+function nearest(
+  kills: readonly TrueKill[],
+  record: KillRecord,
+  offsets: readonly number[],
+): TrueKill | null {
+  let best: TrueKill | null = null;
+  let bestDistance = TIME_TOLERANCE;
+  for (const kill of kills) {
+    const distance = Math.min(
+      ...offsets.map((offset) => Math.abs(wallMicroseconds(record.at) - offset - kill.at)),
+    );
+    if (distance >= bestDistance) continue;
+    best = kill;
+    bestDistance = distance;
+  }
+  return best;
+}
+
+export function wallMicroseconds(text: string): number {
+  return Date.parse(`${text.slice(0, 19)}Z`) * 1000 + Number(text.slice(20, 26));
+}
+
+/** Kills the valid books began after; the others are history. */
+function isExpected(outcome: Outcome, kill: TrueKill): boolean {
+  return kill.counted && kill.at > outcome.booksFrom;
+}
+
+function checkTotals(outcome: Outcome, { unknown, left }: Match): string[] {
+  const missing = left.filter((kill) => isExpected(outcome, kill)).length;
+  if (!canCount(outcome)) return [];
+  if (unknown.length === missing) return [];
+  const what = unknown.length > missing ? "too many" : "too few";
+  return [`${what}: ${unknown.length} records without a victim for ${missing} kills nobody saw`];
+}
+
+/**
+ * Whether anybody could know the number: the node's book tells it, but for the second entries of group kills, which the
+ * kernel counts (5.17+) or another source must have seen.
+ */
+export function canCount(outcome: Outcome): boolean {
+  const { truth, plan } = outcome;
+  if (!truth.kernel.nodeCounter) return false;
+  const doubled = allKills(truth).some((kill) => kill.repeatedAt !== null);
+  if (!doubled || (truth.kernel.groupCounter && plan.sources.cgroup)) return true;
+  return sawAll(outcome);
+}
+
+/** Some source that sees single kills lost nothing. */
+function sawAll({ plan, lost, lives }: Outcome): boolean {
+  if (plan.sources.log && lost.log === 0) return true;
+  return plan.sources.trace && lost.trace === 0 && lives === 1;
+}
+
+function checkCgroups({ known, unknown, left }: Match): string[] {
+  const problems: string[] = [];
+  for (const [record, kill] of known) {
+    if (isRightCgroup(record, kill)) continue;
+    const { path, id } = record.cgroup;
+    problems.push(
+      `${record.id} is ${record.attribution} in ${path}#${id}, was in ${kill.cgroup.path}#${kill.cgroup.id}`,
+    );
+  }
+  problems.push(...checkUnknownCgroups(unknown, left));
+  for (const record of [...known.keys(), ...unknown]) {
+    if ((record.attribution === "none") !== (record.cgroup.path === null)) {
+      problems.push(`${record.id} is ${record.attribution} in ${record.cgroup.path}`);
+    }
+  }
+  return problems;
+}
+
+function isRightCgroup(record: KillRecord, kill: TrueKill): boolean {
+  const { path, id } = record.cgroup;
+  if (path === null) return true;
+  if (path === kill.cgroup.path) return id === null || id === kill.cgroup.id;
+  return record.attribution === "inferred" && kill.cgroup.path.startsWith(`${path}/`);
+}
+
+/** Records without a victim, the most exact first, must each find a kill that nobody saw where they say it was. */
+function checkUnknownCgroups(unknown: readonly KillRecord[], left: readonly TrueKill[]): string[] {
+  const free = new Set(left);
+  const placed = unknown.filter((record) => record.cgroup.path !== null);
+  const depth = (record: KillRecord) =>
+    (record.attribution === "exact" ? 1000 : 0) + (record.cgroup.path ?? "").split("/").length;
+  const problems: string[] = [];
+  for (const record of placed.sort((one, two) => depth(two) - depth(one))) {
+    const kill = [...free].find((candidate) => isRightCgroup(record, candidate));
+    if (kill === undefined) {
+      problems.push(`${record.id} is ${record.attribution} in ${record.cgroup.path}: no such kill`);
+    } else free.delete(kill);
+  }
+  return problems;
+}
+
+function checkIncidents(outcome: Outcome, { known }: Match): string[] {
+  const problems: string[] = [];
+  const complete = sawGroups(outcome);
+  const ids = new Map<string, number>();
+  for (const [record, kill] of known) {
+    const incident = outcome.truth.incidents[kill.incident];
+    const isGroup = incident?.group !== null;
+    if (record.incident.group && !isGroup) problems.push(`${record.id} is no group kill`);
+    const other = ids.get(record.incident.id);
+    if (other !== undefined && other !== kill.incident) {
+      problems.push(`${record.id} shares incident ${record.incident.id} with another run`);
+    }
+    ids.set(record.incident.id, kill.incident);
+  }
+  if (complete) problems.push(...checkGroups(outcome.truth, known));
+  return problems;
+}
+
+/** The evidence of what belongs together was not lost. */
+function sawGroups({ plan, lost, lives }: Outcome): boolean {
+  return plan.sources.log && lost.log === 0 && lives === 1;
+}
+
+function checkGroups(truth: Truth, known: ReadonlyMap<KillRecord, TrueKill>): string[] {
+  const problems: string[] = [];
+  for (const incident of truth.incidents) {
+    if (incident.group === null) continue;
+    const records = [...known].filter(([, kill]) => kill.incident === incident.number);
+    const ids = new Set(records.map(([record]) => record.incident.id));
+    if (ids.size > 1) problems.push(`group kill ${incident.number} became ${ids.size} incidents`);
+    const single = records.filter(([record]) => !record.incident.group);
+    if (single.length > 0)
+      problems.push(`${single.length} of group kill ${incident.number} are alone`);
+  }
+  return problems;
+}
+
+function checkSummary(outcome: Outcome, { known, unknown }: Match): string[] {
+  const { truth, summary } = outcome;
+  if (!truth.kernel.nodeCounter) {
+    return summary.kernel === null ? [] : ["there is no book of the node, but a number for it"];
+  }
+  const problems: string[] = [];
+  const kernel = allKills(truth).filter((kill) => isExpected(outcome, kill)).length;
+  if (canCount(outcome)) {
+    if (summary.kernel !== kernel) problems.push(`kernel is ${summary.kernel}, was ${kernel}`);
+    if (summary.recorded !== kernel)
+      problems.push(`recorded is ${summary.recorded}, was ${kernel}`);
+    if (summary.unaccounted !== 0) problems.push(`unaccounted is ${summary.unaccounted}`);
+  }
+  if (canCount(outcome)) problems.push(...checkUnattributed(outcome, { known, unknown }));
+  return problems;
+}
+
+/** Kills about when the books were opened may be counted or not. */
+function checkUnattributed(
+  { summary, booksFrom }: Outcome,
+  { known, unknown }: Pick<Match, "known" | "unknown">,
+): string[] {
+  const bare = [...known].filter(([record, kill]) => record.cgroup.path === null && kill.counted);
+  const sure = bare.filter(([, kill]) => kill.at > booksFrom);
+  const near = bare.filter(([, kill]) => Math.abs(kill.at - booksFrom) < TIME_TOLERANCE);
+  const nameless = unknown.filter((record) => record.cgroup.path === null).length;
+  const [least, most] = [sure.length + nameless, sure.length + near.length + nameless];
+  const { unattributed } = summary;
+  if (unattributed >= least && unattributed <= most) return [];
+  return [`unattributed is ${unattributed}, ${least} records have no cgroup`];
+}
+
+/** Every source saw everything, in time. */
+export function isLossless({ plan, lost, lives }: Outcome): boolean {
+  const all = plan.sources.log && plan.sources.trace && plan.sources.cgroup;
+  return all && lives === 1 && lost.log + lost.trace === 0 && plan.outages.length === 0;
+}

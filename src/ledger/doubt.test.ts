@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SECOND } from "../model/time.ts";
+import type { Ledger } from "./ledger.ts";
+import { at, count, kill, newLedger, stamp } from "./testing.ts";
+
+/** Cases that the simulator found: `npm run simulate`. */
+
+function balance(ledger: Ledger): readonly (number | null)[] {
+  const { kernel, recorded, unaccounted } = ledger.summary();
+  return [kernel, recorded, unaccounted];
+}
+
+function settle(ledger: Ledger, until: number): number {
+  let opened = 0;
+  for (let second = 0; second <= until; second++) {
+    ledger.advance(second * SECOND);
+    opened += ledger.take().filter((record) => record.revision === 0).length;
+  }
+  return opened;
+}
+
+test("a log that was read late stamps its lines late: still the same kill", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(kill("tracefs", 10, 4219));
+  ledger.observe(kill("kernel-log", 11.5, 4219));
+  ledger.observe(count("node", [1, 10.1], 1));
+  assert.equal(settle(ledger, 20), 1);
+});
+
+test("a kill about when the book was opened may be in it or not", () => {
+  for (const inBook of [0, 1]) {
+    const ledger = newLedger(1);
+    ledger.observe(count("node", [null, 1], 7, { baseline: true }));
+    ledger.observe(kill("kernel-log", 1.1, 4219));
+    if (inBook === 1) ledger.observe(count("node", [1, 2], 8));
+    assert.equal(settle(ledger, 20), 1);
+    assert.deepEqual(balance(ledger), [inBook, inBook, 0]);
+  }
+});
+
+test("better evidence of when it happened decides whether the book has it", () => {
+  const ledger = newLedger(1);
+  ledger.observe(count("node", [null, 1], 7, { baseline: true }));
+  ledger.observe(kill("kernel-log", 1.3, 4219));
+  ledger.observe(kill("tracefs", 0.9, 4219));
+  assert.equal(settle(ledger, 20), 1);
+  assert.deepEqual(balance(ledger), [0, 0, 0]);
+});
+
+test("a group's first victim that was gone already is skipped once, however often that is said", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(kill("kernel-log", 10, 100, { sequence: "1" }));
+  const group = { source: "kernel-log", incident: "1", at: at(10) } as const;
+  ledger.observe({ kind: "group", sequence: "2", cgroup: "/a", ...group });
+  const skip = { ...group, kind: "skip", sequence: "3", tid: 100 } as const;
+  for (let times = 0; times < 3; times++) ledger.observe(skip);
+  ledger.observe(kill("kernel-log", 20, 200, { sequence: "9" }));
+  const second = { source: "kernel-log", incident: "9", at: at(20) } as const;
+  ledger.observe({ kind: "group", sequence: "10", cgroup: "/a", ...second });
+  ledger.observe(count("node", [1, 21], 3));
+  assert.equal(settle(ledger, 30), 2);
+  assert.deepEqual(balance(ledger), [2, 2, 0]);
+});
+
+test("a book of the node that no checkpoint holds begins now, whoever came before", () => {
+  const { node: _, ...state } = newLedger().state();
+  const ledger = newLedger(5, { ...state, node: null });
+  ledger.observe(count("node", [null, 5], 40, { baseline: true }));
+  assert.equal(settle(ledger, 10), 0);
+  assert.deepEqual(balance(ledger), [0, 0, 0]);
+});
+
+test("a journal older than the checkpoint changes nothing", () => {
+  const before = newLedger();
+  before.observe(kill("tracefs", 10, 4219, { sequence: "0:1" }));
+  const [opened] = before.take();
+  const old = structuredClone(before.kill(opened?.id ?? ""));
+  before.observe(kill("kernel-log", 10, 4219, { cgroup: stamp("/a", "kernel") }));
+  const ledger = newLedger(11, structuredClone(before.state()));
+  if (old !== undefined) ledger.restore(old);
+  assert.equal(ledger.kill(opened?.id ?? "")?.cgroup?.path, "/a");
+});
