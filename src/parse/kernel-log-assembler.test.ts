@@ -15,12 +15,17 @@ function run(steps: readonly Step[]): string[] {
     if (step === null) sequence += 7;
     else if (typeof step === "number") timestampMicroseconds += step * 1000;
     else {
-      const piece = step.startsWith("c;");
+      const piece = /^[c+];/.test(step);
       const record = { priority: 6, facility: 0, level: 6, sequence, caller: null };
       const text = piece ? step.slice(2) : step;
       timestampMicroseconds += 20;
       events.push(
-        ...assembler.push({ ...record, timestampMicroseconds, flags: piece ? "c" : "-", text }),
+        ...assembler.push({
+          ...record,
+          timestampMicroseconds,
+          flags: piece ? step.charAt(0) : "-",
+          text,
+        }),
       );
       sequence += 1;
     }
@@ -143,6 +148,15 @@ it("a group ends with the next report, another kind of kill, or a process that w
   assert.deepEqual(rest(global), ["kill 19 6 nowhere of 19"]);
 });
 
+it("a summary without its header begins an incident of its own", () => {
+  const log = [killed(5), group("/g"), killed(5), summary(6, "/l", "/l"), killed(6)];
+  assert.equal(run(log).at(-1), "kill 14 6 /l(kernel) of 14 limit /l null");
+});
+
+it("a group is named by its first victim's first line", () => {
+  assert.equal(run([killed(5), group("/g"), killed(5), group("/g")]).at(-1), "group 13 /g of 10");
+});
+
 it("a gap drops the report and the group, but not the memory of the first victim", () => {
   const report = [header("a"), USAGE, summary(5, "/l", "/l")];
   assert.deepEqual(run([...report, null, killed(5)]), ["kill 20 5 nowhere of 20"]);
@@ -232,6 +246,20 @@ it("lines in pieces: `Task in`, `Tasks in`, a summary cut before it can be known
   assert.deepEqual(run([text.slice(0, 4), `c;${text.slice(4)}`, killed(5)]), [
     "kill 12 5 /l(kernel) of 12 limit /l null",
   ]);
+});
+
+it("Linux 3.5 to 4.9 flags the first piece of a line too", () => {
+  const pieces = ["c;Task in ", "c;/l", "+; killed as a result of limit of ", "+;/l", "+;"];
+  const select = "Memory cgroup out of memory: Kill process 5 (t) score 9 or sacrifice child";
+  const log = [
+    header("a"),
+    "eth0: link up",
+    ...pieces,
+    USAGE,
+    select,
+    `Killed process 5 (t) ${MEMORY}`,
+  ];
+  assert.deepEqual(run(log), ["kill 19 5 /l(kernel) of 19 limit /l 1048576 by a null"]);
 });
 
 it("pieces of other lines are not taken into a summary", () => {

@@ -20,6 +20,7 @@ import { type Binding, bind, ReportBlock } from "./kernel-log-block.ts";
 import { LineJoiner } from "./kernel-log-fragments.ts";
 import type { KilledLine, KillScope, SelectionLine, SharingLine } from "./kernel-log-kill-lines.ts";
 import type { KernelLogLine } from "./kernel-log-lines.ts";
+import type { SummaryLine } from "./kernel-log-summary.ts";
 import type { KmsgRecord } from "./kmsg-record.ts";
 
 type Unstamped<Observation> = Omit<Observation, "at"> & {
@@ -108,8 +109,7 @@ export class KernelLogAssembler {
         this.#group = null;
         return;
       case "summary":
-        this.#block ??= new ReportBlock(null);
-        this.#block.summary = line;
+        this.#summarize(line);
         return;
       case "selection":
         this.#select(line);
@@ -145,6 +145,13 @@ export class KernelLogAssembler {
     }
   }
 
+  /** Its header may be lost: then the block, and with it a new incident, begins here. */
+  #summarize(line: SummaryLine): void {
+    if (this.#block === null) this.#group = null;
+    this.#block ??= new ReportBlock(null);
+    this.#block.summary = line;
+  }
+
   /** ≤ 5.0: stands between the report, if one was printed, and the kill. */
   #select(line: SelectionLine): void {
     if (this.#block === null || this.#block.selection !== null) this.#block = new ReportBlock(null);
@@ -156,7 +163,6 @@ export class KernelLogAssembler {
     const block = this.#block;
     this.#block = null;
     const binding = block === null ? null : bind(block, line.tid, line.scope !== null);
-    if (binding !== null) this.#group = null;
     const group = this.#groupFor(line, record);
     this.#group = group;
     const repeated = group === null ? this.#repeatedAcrossGap(line, record) : null;

@@ -5,6 +5,8 @@ import { instantBefore } from "./instant.ts";
 const LIVE_UNCERTAINTY_MICROSECONDS = 250_000;
 /** local_clock against CLOCK_MONOTONIC with nothing to compare: 0.76 s after minutes in one guest (facts 1.6). */
 const UNKNOWN_UNCERTAINTY_MICROSECONDS = 5_000_000;
+/** How far the clocks may part in a second of uptime: the TSC's rate is measured once, at boot, NTP corrects the other. */
+const DRIFT = 50e-6;
 /** The clocks drift by parts in a million: a difference seen 10 minutes ago is still good to a few ms. */
 const WINDOW_MICROSECONDS = 300_000_000;
 
@@ -31,6 +33,8 @@ export class KernelLogClock {
   /** A live record, received now. */
   sample(now: Instant, timestampMicroseconds: number): void {
     const offset = now.monotonicMicroseconds - timestampMicroseconds;
+    // No clocks part so far: the record is an old one that came late.
+    if (offset > unknownUncertainty(now)) return;
     this.#windowStart ??= now.monotonicMicroseconds;
     if (now.monotonicMicroseconds - this.#windowStart > WINDOW_MICROSECONDS) {
       this.#windowStart = now.monotonicMicroseconds;
@@ -45,7 +49,12 @@ export class KernelLogClock {
     const offset = this.offsetMicroseconds;
     const written = Math.min(timestampMicroseconds + (offset ?? 0), now.monotonicMicroseconds);
     const uncertaintyMicroseconds =
-      offset === null ? UNKNOWN_UNCERTAINTY_MICROSECONDS : LIVE_UNCERTAINTY_MICROSECONDS;
+      offset === null ? unknownUncertainty(now) : LIVE_UNCERTAINTY_MICROSECONDS;
     return { ...instantBefore(now, written), uncertaintyMicroseconds };
   }
+}
+
+/** How far the kernel's clock may be from ours at the instant `now`, µs. */
+export function unknownUncertainty(now: Instant): number {
+  return UNKNOWN_UNCERTAINTY_MICROSECONDS + Math.ceil(now.monotonicMicroseconds * DRIFT);
 }

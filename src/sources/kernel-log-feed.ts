@@ -3,7 +3,7 @@ import type { Instant } from "../model/time.ts";
 import { KernelLogAssembler, type KernelLogEvent } from "../parse/kernel-log-assembler.ts";
 import type { KmsgRecord } from "../parse/kmsg-record.ts";
 import { instantNow } from "./instant.ts";
-import { KernelLogClock } from "./kernel-log-clock.ts";
+import { KernelLogClock, unknownUncertainty } from "./kernel-log-clock.ts";
 import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
 import type { SourceContext } from "./source.ts";
 
@@ -23,11 +23,13 @@ export class KernelLogFeed {
   readonly #history: boolean;
   /** Where an earlier process stopped. */
   readonly #cursor: LogCursor | null;
+  readonly #start: Instant;
   #lastSequence: number | null = null;
   #live = false;
 
   constructor(context: SourceContext, log: LogName, history: boolean) {
     this.#context = context;
+    this.#start = instantNow(context.host.clock);
     this.#log = log;
     this.#cursor = parseCursor(context.cursor);
     this.#history = history || this.#cursor !== null;
@@ -62,7 +64,7 @@ export class KernelLogFeed {
       this.#compareClocks(now, record);
       const events = this.#assembler.push(record);
       last = record;
-      if (reported || !(this.#history || this.#live)) continue;
+      if (reported || !(this.#history || this.#isNew(record))) continue;
       for (const event of events) observations.push(this.#stamp(now, event));
     }
     if (observations.length > 0) this.#context.emit(observations);
@@ -74,6 +76,12 @@ export class KernelLogFeed {
     if (cursor === null) return false;
     if (cursor.log === this.#log) return record.sequence <= cursor.sequence;
     return record.timestampMicroseconds <= cursor.timestampMicroseconds;
+  }
+
+  /** Written since the start. A reader that stalls looks like a silent log, so the record's age has a say. */
+  #isNew(record: KmsgRecord): boolean {
+    const age = this.#start.monotonicMicroseconds - record.timestampMicroseconds;
+    return this.#live && age < unknownUncertainty(this.#start);
   }
 
   /** The kernel numbers its records from boot on: what is missing was overwritten before it was read. */
