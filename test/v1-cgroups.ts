@@ -34,11 +34,17 @@ export class V1Cgroup {
     return new V1Cgroup(`${this.path}/${name}`, limitMib);
   }
 
-  /** One process is killed for memory here; returns when it is dead. */
-  kill(): void {
+  /** One process is killed for memory here; returns its pid when it is dead. */
+  kill(): number {
     execFileSync(`${LAB}/compile`);
-    const { signal } = spawnSync(`${LAB}/build/hog`, ["--mib", "30", "--cgroup", this.directory]);
+    const { pid, signal } = spawnSync(`${LAB}/build/hog`, [
+      "--mib",
+      "30",
+      "--cgroup",
+      this.directory,
+    ]);
     if (signal !== "SIGKILL") throw new Error(`the hog was not killed: ${signal}`);
+    return pid;
   }
 
   /** Removes it and what is below it. */
