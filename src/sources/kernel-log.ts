@@ -9,7 +9,7 @@ const SETTLE_MILLISECONDS = 250;
 /** A log that says nothing for so long has come to its end: the backlog is read. */
 const SILENCE_MILLISECONDS = 50;
 /** journalctl looks through all its files before the first line. */
-const JOURNAL_MILLISECONDS = 3000;
+const JOURNAL_MILLISECONDS = 2000;
 const REOPEN_MILLISECONDS = 10;
 const RETRY_MILLISECONDS = 200;
 const MAX_FAILURES = 5;
