@@ -152,6 +152,14 @@ test("list, inode, exists, removal", () => {
   assert.equal(files.exists(at("x")), true);
 });
 
+test("directories that cannot be made fail at once", () => {
+  // Node's recursive mkdirSync spins for ever on the first of these.
+  assert.throws(() => files.makeDirectory("/proc/oomwitness/deep", true), hasCode("ENOENT"));
+  fs.writeFileSync(at("file"), "");
+  assert.throws(() => files.makeDirectory(at("file"), true), hasCode("EEXIST"));
+  assert.throws(() => files.makeDirectory(at("file/below"), true), hasCode("ENOTDIR"));
+});
+
 test("a watch tells the changed name until it is stopped", async () => {
   const names: (string | null)[] = [];
   const stop = files.watch(

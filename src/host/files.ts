@@ -29,9 +29,7 @@ export function createFiles(): Files {
     inode,
     exists: (file) => fs.existsSync(file),
     makeDirectory: (directory, recursive) =>
-      wrapped(directory, () => {
-        fs.mkdirSync(directory, { recursive });
-      }),
+      wrapped(directory, () => (recursive ? makeTree(directory) : fs.mkdirSync(directory))),
     removeDirectory: (directory) => wrapped(directory, () => fs.rmdirSync(directory)),
     remove: (file) => wrapped(file, () => fs.unlinkSync(file)),
     watch,
@@ -149,6 +147,20 @@ function openAppend(file: string): AppendFile {
       wrapped(file, () => fs.closeSync(descriptor));
     },
   };
+}
+
+/** `mkdir -p`. Node's own (24.21) never returns on /proc, where mkdir(2) says ENOENT although the parent is there. */
+function makeTree(directory: string): void {
+  try {
+    fs.mkdirSync(directory);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST" && fs.statSync(directory).isDirectory()) return;
+    const parent = path.dirname(directory);
+    if (code !== "ENOENT" || fs.existsSync(parent)) throw error;
+    makeTree(parent);
+    fs.mkdirSync(directory);
+  }
 }
 
 function list(directory: string): { name: string; directory: boolean }[] {
