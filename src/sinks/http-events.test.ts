@@ -8,8 +8,14 @@ import type { EventLimits } from "./http-events.ts";
 import type { StreamRecord } from "./sink.ts";
 import { createStore, STORE_FILE, type Store } from "./store.ts";
 import type { RecordLog } from "./store-read.ts";
-import { agentView, killStream, mixedRecord, realClock, temporaryDirectory } from "./testing/records.ts";
 import { ask, type EventReader, readEvents, type SeenEvent } from "./testing/http-client.ts";
+import {
+  agentView,
+  killStream,
+  mixedRecord,
+  realClock,
+  temporaryDirectory,
+} from "./testing/records.ts";
 
 interface Agent {
   readonly sink: HttpSink;
@@ -150,6 +156,32 @@ async function followWithCuts(url: string, cuts: readonly number[], total: numbe
   }
   return idsOf(seen);
 }
+
+test("the step from catching up to live is without a seam, wherever the last page ends", async () => {
+  for (const total of [198, 199, 200, 201, 399, 402]) {
+    await withAgent({ ringRecords: 1 }, async ({ url, tell }) => {
+      tell(mixedStream(1, total));
+      const reader = await readEvents(`${url}?after=0`);
+      await reader.until(() => reader.events.length >= total - 3);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      tell(mixedStream(total + 1, total + 2));
+      await reader.until(() => reader.events.at(-1)?.id === total + 2);
+      assert.deepEqual(idsOf(reader.events), range(1, total + 2));
+      reader.close();
+    });
+  }
+});
+
+test("a record told twice reaches a live reader once", () =>
+  withAgent({}, async ({ url, tell }) => {
+    const reader = await readEvents(url);
+    await reader.until(() => reader.lastEventId() !== null);
+    tell(mixedStream(1, 4));
+    tell(mixedStream(3, 6));
+    await reader.until(() => reader.events.at(-1)?.id === 6);
+    assert.deepEqual(idsOf(reader.events), range(1, 6));
+    reader.close();
+  }));
 
 test("what is no longer kept is said, not skipped", () =>
   withAgent(

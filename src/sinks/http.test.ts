@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { KillRecord } from "../model/record.ts";
 import { type HttpOptions, type HttpSink, startHttp } from "./http.ts";
 import { createMemoryLog } from "./memory-log.ts";
-import { agentView, killRecord, LEDGER, realClock, SOURCE } from "./testing/records.ts";
 import { ask, rawExchange } from "./testing/http-client.ts";
+import { agentView, killRecord, LEDGER, realClock, SOURCE } from "./testing/records.ts";
 
 const KILLS = Array.from({ length: 250 }, (_, index) => killRecord(250 - index));
 
