@@ -2,7 +2,8 @@
  * Runs inside the guest: makes kills in cgroups (v2) while the probe and the trace source watch, and writes what they told
  * to /job/out/SCENARIO.json. `probe.test.ts` judges it.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   appendFileSync,
   mkdirSync,
@@ -128,6 +129,29 @@ function foreignProbe(): void {
   appendFileSync(`${TRACING}/kprobe_events`, "p:others/theirs do_exit\n");
 }
 
+/** An agent is killed; its probe goes on recording, and the next agent reads what it recorded. */
+async function killedAgent(): Promise<void> {
+  const agent = spawn("/usr/bin/node", ["test/e2e/guest-probe.ts", "agent"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(agent.stdout, "data");
+  agent.kill("SIGKILL");
+  await once(agent, "exit");
+  const truth = storm("/absent/box", 3);
+  const running = startSource(createProbeSource(DEFAULT_SOURCE_OPTIONS));
+  await eventually("absent", () => kills(running).length >= 3).catch(() => {});
+  await running.stop();
+  const probe = running.observations.map(short);
+  writeFileSync("/job/out/absent.json", JSON.stringify({ truth, probe, ...(state() as object) }));
+}
+
+async function agent(): Promise<void> {
+  const running = startSource(createProbeSource(DEFAULT_SOURCE_OPTIONS));
+  await running.upOrEnd;
+  console.log("up");
+  await running.end;
+}
+
 async function main(): Promise<void> {
   spawnSync("sh", ["-c", "dmesg -n 1"]);
   foreignProbe();
@@ -162,7 +186,12 @@ async function main(): Promise<void> {
   writeFileSync("/job/out/end.json", JSON.stringify({ ends, ...(state() as object) }));
 }
 
-await main().catch((error: unknown) => {
+async function all(): Promise<void> {
+  await main();
+  await killedAgent();
+}
+
+await (process.argv[2] === "agent" ? agent() : all()).catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
 });

@@ -25,7 +25,15 @@ interface Scenario {
 /** The probe and the trace source on cgroup v2. */
 let saved: Readonly<Record<string, string>> = {};
 const read = (name: string): unknown => JSON.parse(saved[`${name}.json`] ?? "null");
-const scenario = (name: string) => read(name) as Scenario;
+
+/** What was told of the scenario's own victims: a late word on an earlier one may have come in between. */
+function scenario(name: string): Scenario {
+  const { truth, probe, tracefs } = read(name) as Scenario;
+  const ours = ({ victim }: Told) => !("pids" in truth) || truth.pids.includes(victim?.tid);
+  const own = (told: readonly Told[]) => told.filter((one) => one.kind === "group" || ours(one));
+  return { truth, probe: own(probe), tracefs: own(tracefs) };
+}
+
 const kills = (told: readonly Told[]) =>
   told.filter(({ kind, repeat, counted }) => kind === "kill" && !repeat && counted);
 const victims = (told: readonly Told[]) =>
@@ -116,4 +124,16 @@ test("who shares the victim's memory dies with it, and is not counted", { skip }
     new Set([...victims(probe), ...sharers]),
     new Set(rows.flatMap(({ pid }) => (pid === undefined ? [] : [pid]))),
   );
+});
+
+test("a killed agent's probe goes on recording, and the next agent reads it", { skip }, () => {
+  const { truth, probe, events } = read("absent") as Scenario & { events: string };
+  assert.deepEqual(
+    victims(probe),
+    [...truth.pids].sort((a, b) => a - b),
+  );
+  for (const { cgroup } of kills(probe)) {
+    assert.deepEqual([cgroup?.path, cgroup?.id], [truth.path, truth.id]);
+  }
+  assert.equal(events, "p:others/theirs do_exit\n");
 });

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { after, before, type TestContext, test } from "node:test";
+import { promisify } from "node:util";
+import { eventually, type RunningSource, startSource } from "../../test/source-harness.ts";
+import { V1Cgroup, whyNoV1Kills } from "../../test/v1-cgroups.ts";
+import { createHost } from "../host/real.ts";
+import type { KillObservation } from "../model/observation.ts";
+import { DEFAULT_SOURCE_OPTIONS, type SourceOptions } from "./source.ts";
+import { createTracefsSource } from "./tracefs.ts";
+
+const INSTANCES = "/sys/kernel/tracing/instances";
+const NAME = `owh-trace-test-${process.pid}`;
+const BUILD = resolve(import.meta.dirname, "../../lab/build");
+const skip = whyNoV1Kills() ?? (existsSync(INSTANCES) ? false : "tracefs is not mounted here");
+
+async function start(options: Partial<SourceOptions> = {}): Promise<RunningSource> {
+  const merged = { ...DEFAULT_SOURCE_OPTIONS, instanceName: NAME, keepInstance: false, ...options };
+  const running = startSource(createTracefsSource(merged));
+  assert.equal(await running.upOrEnd, "");
+  return running;
+}
+
+/** Kills in our cgroups, by sequence: the last word on each. */
+function kills(running: RunningSource, known: (kill: KillObservation) => boolean) {
+  const found = new Map<string, KillObservation>();
+  for (const seen of running.observations) {
+    if (seen.kind === "kill" && known(seen)) found.set(seen.sequence, seen);
+  }
+  return [...found.values()];
+}
+
+/** Victims as the program that made them tells. */
+async function lab(program: string, ...words: readonly string[]): Promise<number[]> {
+  const { stdout: text } = await promisify(execFile)(`${BUILD}/${program}`, words);
+  return [...text.matchAll(/"pid":(\d+)/g)].map((match) => Number(match[1]));
+}
+
+const isOneOf = (pids: readonly number[]) => (kill: KillObservation) =>
+  pids.includes(kill.victim.tid);
+
+function tally(t: TestContext, found: readonly KillObservation[]): void {
+  const counts: Record<string, number> = {};
+  for (const { cgroup } of found) {
+    const basis = cgroup?.basis ?? "none";
+    counts[basis] = (counts[basis] ?? 0) + 1;
+  }
+  t.diagnostic(`cgroups of ${found.length} victims: ${JSON.stringify(counts)}`);
+}
+
+let box: V1Cgroup;
+before(() => {
+  if (skip !== false) return;
+  execFileSync(resolve(import.meta.dirname, "../../lab/compile"));
+  box = new V1Cgroup(`/owh-trace-${process.pid}`, 10);
+});
+after(() => {
+  if (skip === false) box.remove();
+});
+
+test("a storm: every kill once, none again, all in the right cgroup", { skip }, async (t) => {
+  const running = await start();
+  const pids = await lab("storm", "--cgroup", box.directory, "--kills", "100", "--parallel", "2");
+  await eventually("storm", () => kills(running, isOneOf(pids)).length === 100);
+  await eventually("cgroups", () =>
+    kills(running, isOneOf(pids)).every(({ cgroup }) => cgroup !== null),
+  ).catch(() => {});
+  assert.deepEqual(await running.stop(), { kind: "stopped" });
+  const found = kills(running, isOneOf(pids));
+  tally(t, found);
+  const tids = found.map(({ victim }) => victim.tid).sort((a, b) => a - b);
+  assert.deepEqual(
+    tids,
+    [...pids].sort((a, b) => a - b),
+  );
+  for (const kill of found) {
+    assert.deepEqual([kill.repeat, kill.counted, kill.group], [false, true, false]);
+    assert.equal(kill.cgroup?.path ?? box.path, box.path);
+    assert.equal(kill.victim.pid ?? kill.victim.tid, kill.victim.tid);
+    assert.equal(kill.victim.comm, "storm");
+  }
+  assert.deepEqual(running.losses, []);
+  assert.ok(!readdirSync(INSTANCES).some((name) => name.startsWith(NAME)), "instances are gone");
+});
+
+test("without /proc the lineage tells", { skip }, async (t) => {
+  const running = await start({ procRoot: "/nonexistent" });
+  const pids = await lab("storm", "--cgroup", box.directory, "--kills", "10");
+  const all = () => kills(running, isOneOf(pids)).filter(({ cgroup }) => cgroup !== null);
+  await eventually("lineage", () => all().length === 10);
+  await running.stop();
+  tally(t, all());
+  for (const { cgroup, victim } of all()) {
+    assert.deepEqual([cgroup?.path, cgroup?.basis], [box.path, "lineage"]);
+    assert.equal(victim.pid, victim.tid);
+  }
+});
+
+test("hostile names forge nothing and stay whole", { skip }, async () => {
+  const running = await start();
+  const names = ["x: mark_victim:", "a\nb", "\n\n\n", "-1 [000] d..1. ", " pid=1 grp=1 "];
+  for (const name of names) {
+    const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1", "--name", name);
+    await eventually(name, () => kills(running, isOneOf([pid])).length === 1);
+    const [kill] = kills(running, isOneOf([pid]));
+    assert.equal(kill?.victim.comm, name);
+  }
+  await running.stop();
+  assert.deepEqual(running.losses, []);
+  assert.equal(kills(running, ({ victim }) => victim.tid === 1).length, 0);
+});
+
+test("what happened while nobody watched is told at the next start", { skip }, async () => {
+  const first = await start({ keepInstance: true });
+  await first.stop();
+  const pids = await lab("storm", "--cgroup", box.directory, "--kills", "3");
+  const second = await start();
+  await eventually("left over", () => kills(second, isOneOf(pids)).length === 3);
+  await second.stop();
+  assert.equal(kills(second, isOneOf(pids)).length, 3);
+});
+
+test("who shares memory is told from who only dies with its container", { skip }, async () => {
+  const running = await start();
+  const pids = await lab("sharer", "--cgroup", box.directory);
+  await eventually("sharer", () => kills(running, isOneOf(pids)).length === 2);
+  const teardown = `sleep 77 & sleep 77 & echo 0 > ${box.directory}/cgroup.procs; exec ${BUILD}/hog --mib 30`;
+  spawnSync("unshare", ["-p", "-f", "--mount-proc", "sh", "-c", teardown], { timeout: 10_000 });
+  await eventually("init", () => kills(running, ({ victim }) => victim.comm === "hog").length >= 1);
+  await new Promise((done) => setTimeout(done, 500));
+  await running.stop();
+  const counted = kills(running, isOneOf(pids)).map((kill) => kill.counted);
+  assert.deepEqual(counted.sort(), [false, true]);
+  assert.equal(kills(running, ({ victim }) => victim.comm === "sleep").length, 0);
+});
+
+test("a pipe that somebody else reads: it gives up after 2 s and leaves nothing", {
+  skip,
+}, async () => {
+  mkdirSync(`${INSTANCES}/${NAME}`);
+  const other = spawn("cat", [`${INSTANCES}/${NAME}/trace_pipe`], { stdio: "ignore" });
+  await new Promise((done) => setTimeout(done, 200));
+  const began = performance.now();
+  const running = startSource(
+    createTracefsSource({ ...DEFAULT_SOURCE_OPTIONS, instanceName: NAME, keepInstance: true }),
+  );
+  await assert.rejects(running.end, /busy/i);
+  assert.ok(performance.now() - began < 5000);
+  await ended(other);
+  for (const name of [NAME, `${NAME}-lineage`]) rmdirSync(`${INSTANCES}/${name}`);
+});
+
+async function ended(child: ChildProcess): Promise<void> {
+  const exit = new Promise((done) => child.once("exit", done));
+  child.kill("SIGKILL");
+  await exit;
+}
+
+test("instances of killed watchers are removed, those of living ones stay", { skip }, async () => {
+  const { pid: dead } = spawnSync("true");
+  const stale = [`oomwitness-watch-${dead}`, `oomwitness-watch-${dead}-lineage`];
+  const living = `oomwitness-watch-${process.pid}`;
+  for (const name of [...stale, living]) mkdirSync(`${INSTANCES}/${name}`);
+  const running = await start();
+  await running.stop();
+  const left = readdirSync(INSTANCES);
+  rmdirSync(`${INSTANCES}/${living}`);
+  for (const name of stale) assert.ok(!left.includes(name), name);
+  assert.ok(left.includes(living));
+});
+
+test("without tracefs it says what is missing and what to do", async () => {
+  const host = createHost();
+  const files = { ...host.files, exists: () => false };
+  const run = (uid: number) =>
+    startSource(createTracefsSource(DEFAULT_SOURCE_OPTIONS), { host: { ...host, files, uid } }).end;
+  const user = await run(1000);
+  assert.ok(user.kind === "unavailable");
+  assert.match(user.reason, /root only/);
+  assert.match(user.remedy, /root/);
+  const root = await run(0);
+  assert.ok(root.kind === "unavailable");
+  assert.match(root.reason, /CONFIG_TRACING/);
+});
