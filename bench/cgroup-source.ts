@@ -31,7 +31,7 @@ async function scanOnce(): Promise<{ milliseconds: number; bytesEach: number; cg
   const hierarchy = findMemoryHierarchy(host.files, DEFAULT_SOURCE_OPTIONS);
   if (hierarchy === null) throw new Error("no memory hierarchy");
   const ignore = () => {};
-  const events = { emit: ignore, attached: ignore, detached: ignore, beyondBounds: ignore };
+  const events = { emit: ignore, attached: ignore, detached: ignore };
   const tree = new CgroupTree(host, V1_READER, hierarchy, events);
   const tuning = { ...CGROUP_TUNING.scan, intervalMilliseconds: 0, cpuShare: 1 };
   const costs: number[] = [];

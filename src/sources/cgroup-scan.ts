@@ -27,12 +27,14 @@ export class ScanLoop {
   readonly #clock: Clock;
   readonly #tree: CgroupTree;
   readonly #tuning: ScanTuning;
-  readonly #finished: () => void;
+  readonly #finished: (leftOut: number) => void;
   readonly #failed: (error: unknown) => void;
   #stack: CgroupNode[] | null = null;
   #cancel = () => {};
   #spentMicroseconds = 0;
   #endedMicroseconds = 0;
+  /** Cgroups beyond the tree's bounds in the scan under way. */
+  #leftOut = 0;
   #requested = false;
   #stopped = false;
 
@@ -40,7 +42,7 @@ export class ScanLoop {
     clock: Clock,
     tree: CgroupTree,
     tuning: ScanTuning,
-    on: { readonly finished: () => void; readonly failed: (error: unknown) => void },
+    on: { readonly finished: (leftOut: number) => void; readonly failed: (error: unknown) => void },
   ) {
     this.#clock = clock;
     this.#tree = tree;
@@ -75,6 +77,7 @@ export class ScanLoop {
   #begin(): void {
     this.#requested = false;
     this.#spentMicroseconds = 0;
+    this.#leftOut = 0;
     this.#stack = [this.#tree.root];
     this.#slice();
   }
@@ -104,14 +107,14 @@ export class ScanLoop {
     if (node === null) return;
     // Children are read after this count was: they hold nothing older that a later drill must look for.
     node.drilledOomKill = node.oomKill ?? 0;
-    this.#tree.list(node);
+    this.#leftOut += this.#tree.list(node);
     if (node.children !== null) stack.push(...node.children.values());
   }
 
   #end(now: number): void {
     this.#stack = null;
     this.#endedMicroseconds = now;
-    this.#finished();
+    this.#finished(this.#leftOut);
     this.#schedule();
   }
 

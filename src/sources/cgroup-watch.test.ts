@@ -77,7 +77,6 @@ function world(t: TestContext, maxWatches = WATCH_TUNING.maxWatches) {
       },
       attached: (node) => watches.attached(node),
       detached: (node) => watches.detached(node),
-      beyondBounds: () => {},
     },
   );
   const failed = (error: unknown) => assert.fail(String(error));

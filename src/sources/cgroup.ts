@@ -100,8 +100,8 @@ class CgroupSource {
   readonly #pending = new Set<string>();
   #cancelPending: (() => void) | null = null;
   #cancelDrill: (() => void) | null = null;
-  #beyondBounds = 0;
-  #beyondBoundsTold = 0;
+  /** Most cgroups that one scan left out: told as lost once. */
+  #leftOut = 0;
   #isUp = false;
   #fail: (error: unknown) => void = () => {};
 
@@ -117,13 +117,10 @@ class CgroupSource {
       emit: (observations: readonly Observation[]) => context.emit(observations),
       attached: (node: CgroupTree["root"]) => this.#watches?.attached(node),
       detached: (node: CgroupTree["root"]) => this.#watches?.detached(node),
-      beyondBounds: (count: number) => {
-        this.#beyondBounds += count;
-      },
     };
     this.#tree = new CgroupTree(host, this.#reader, hierarchy, events, tuning.bounds);
     this.#limits = new LimitsMemory(host.clock);
-    const finished = () => this.#scanned();
+    const finished = (leftOut: number) => this.#scanned(leftOut);
     this.#scan = new ScanLoop(host.clock, this.#tree, tuning.scan, { finished, failed });
     this.#watches =
       this.#reader.extent === "subtree"
@@ -208,11 +205,12 @@ class CgroupSource {
     });
   }
 
-  #scanned(): void {
-    const more = this.#beyondBounds - this.#beyondBoundsTold;
-    if (more > 0) this.#context.lost(more, "cgroups beyond the bound are not watched");
-    this.#beyondBoundsTold = Math.max(this.#beyondBoundsTold, this.#beyondBounds);
-    this.#beyondBounds = 0;
+  #scanned(leftOut: number): void {
+    const more = leftOut - this.#leftOut;
+    if (more > 0) {
+      this.#leftOut = leftOut;
+      this.#context.lost(more, "cgroups beyond the bound are not watched");
+    }
     if (this.#isUp) return;
     this.#isUp = true;
     this.#context.up(this.#note());
