@@ -4,15 +4,20 @@ import { unexplainedSteps } from "./book.ts";
 import { belongs, type CgroupBook, type CgroupBooks, deficit, isInside } from "./cgroup-books.ts";
 import type { Kill } from "./kill.ts";
 
-/** Evidence that names the cgroup gets this long before counters may conclude it. */
-const WAIT_MICROSECONDS = 500_000;
+/** Evidence gets this long before counters may conclude: until then the book that really has the kill may be unread. */
+const WAIT_MICROSECONDS = 2 * SECOND;
 /** After that long the books have been settled otherwise. */
 const GIVE_UP_MICROSECONDS = 60 * SECOND;
 const SLACK_MICROSECONDS = 2_000;
 
-/** Whether counters may now speak for this kill: its victim is known, its cgroup is not. */
+/** Its victim is known, its cgroup is not: some cgroup's book may have an entry that is this kill's. */
+export function isHomeless(kill: Kill): boolean {
+  return kill.cgroup === null && kill.victim !== null && kill.counted;
+}
+
+/** Whether counters may now speak for this kill. */
 export function attributable(kill: Kill, now: number): boolean {
-  if (kill.cgroup !== null || kill.victim === null || !kill.counted) return false;
+  if (!isHomeless(kill)) return false;
   const age = now - kill.openedAt;
   return age >= WAIT_MICROSECONDS && age <= GIVE_UP_MICROSECONDS;
 }
@@ -36,7 +41,8 @@ export function soleExplanation(
   return { path, id, version, basis: "counter" };
 }
 
-function covers(book: CgroupBook, kill: Kill, order: readonly Kill[]): boolean {
+/** Whether `book` has an entry too many when the kill happened. */
+export function covers(book: CgroupBook, kill: Kill, order: readonly Kill[]): boolean {
   const times = order
     .filter((other) => belongs(book, other))
     .map((other) => other.at.monotonicMicroseconds);

@@ -27,8 +27,12 @@ export class Incidents {
     return incident;
   }
 
-  /** Puts `kill` into the incident `source` names. A kill leaves the one it was in before. */
-  join(kill: Kill, source: KillSourceName, sequence: string): Incident {
+  /**
+   * Puts `kill` into the incident `source` names; it leaves the one it was in before. What was learned of a group kill is
+   * not unlearned when its members' own evidence, which came before that was known, comes again.
+   */
+  join(kill: Kill, source: KillSourceName, named: string): Incident {
+    const sequence = this.#settled(kill, source, named);
     const before = kill.incidents[source];
     if (before !== undefined && before !== sequence) this.#leave(kill, source, before);
     kill.incidents[source] = sequence;
@@ -37,6 +41,29 @@ export class Incidents {
     if (kill.evidence[source] === sequence) incident.first = kill;
     if (incident.group) kill.group = true;
     return incident;
+  }
+
+  /** Puts a kill of an earlier process back into its incidents. */
+  restore(kill: Kill): void {
+    for (const source of PRECEDENCE) {
+      const sequence = kill.incidents[source];
+      if (sequence === undefined) continue;
+      const incident = this.join(kill, source, sequence);
+      if (kill.groupFirst || kill.evidence[source] !== sequence) incident.group ||= kill.group;
+    }
+  }
+
+  /** The first victim of a known group kill is in no other; a member leaves a group kill only for another one. */
+  #settled(kill: Kill, source: KillSourceName, named: string): string {
+    const own = kill.evidence[source];
+    if (own !== undefined && this.#isGroup(source, own)) return own;
+    const before = kill.incidents[source];
+    if (before === undefined || !this.#isGroup(source, before)) return named;
+    return this.#isGroup(source, named) ? named : before;
+  }
+
+  #isGroup(source: KillSourceName, sequence: string): boolean {
+    return this.#byKey.get(`${source}:${sequence}`)?.group === true;
   }
 
   /** The id of the incident for a record: that of its first kill; a kill alone is its own. */

@@ -292,39 +292,37 @@ export class Ledger {
   #remember(kill: Kill): void {
     this.#kills.add(kill);
     this.#order.push(kill);
-    for (const [source, incident] of Object.entries(kill.incidents)) {
-      if (source === "kernel-log" || source === "tracefs" || source === "probe") {
-        this.#incidents.join(kill, source, incident);
-      }
-    }
+    this.#incidents.restore(kill);
   }
 
   // --- group kills
 
   #join(kill: Kill, observation: KillObservation): void {
     const { source, incident } = observation;
+    if (observation.group) this.#incidents.of(source, incident).group = true;
     const joined = this.#incidents.join(kill, source, incident);
-    joined.group ||= observation.group;
     if (joined.group) this.#markGroup(joined);
   }
 
   #observeGroup(observation: GroupObservation): void {
     const { source } = observation;
-    for (const member of observation.members ?? []) {
-      const kill = this.#kills.byEvidence(source, member);
-      if (kill !== undefined) this.#incidents.join(kill, source, observation.incident);
-    }
-    const first = this.#kills.byEvidence(source, observation.incident);
-    if (first !== undefined) this.#incidents.join(first, source, observation.incident);
     const incident = this.#incidents.of(source, observation.incident);
     incident.group = true;
     incident.cgroup ??= observation.cgroup;
+    for (const member of [observation.incident, ...(observation.members ?? [])]) {
+      const kill = this.#kills.byEvidence(source, member);
+      if (kill === undefined) continue;
+      this.#outbox.before(kill, this.#now);
+      this.#incidents.join(kill, source, observation.incident);
+      this.#touch(kill);
+    }
     this.#markGroup(incident);
   }
 
   #markGroup(incident: { readonly first: Kill | null; readonly kills: ReadonlySet<Kill> }): void {
     for (const kill of incident.kills) {
       if (!kill.group) {
+        this.#outbox.before(kill, this.#now);
         kill.group = true;
         this.#touch(kill);
       }

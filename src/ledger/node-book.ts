@@ -11,6 +11,8 @@ export interface Totals {
   doubled: number;
   /** Kills that the book may have or not, because they happened about when it was opened. */
   perhaps: number;
+  /** Of these, first victims of group kills seen to be entered twice. */
+  perhapsDoubled: number;
   /** Group kills known by name. */
   groups: number;
   /** Group kills whose first victim was seen not to be entered twice ("already exiting"). */
@@ -57,7 +59,8 @@ export class NodeBook {
     if (kill.skipped) totals.skipped += sign;
     if (kill.cgroup === null && kill.counted) totals.unattributed += sign;
     if (kill.inNodeBook === "perhaps") {
-      totals.perhaps += sign * bookWeight(kill);
+      if (kill.counted) totals.perhaps += sign;
+      if (kill.doubled) totals.perhapsDoubled += sign;
       return;
     }
     if (kill.counted) totals.recorded += sign;
@@ -74,10 +77,11 @@ export class NodeBook {
 
   /** Entries of the book that are known or must be assumed to be a group kill's second entry of its first victim. */
   doubles(groupsBooked: number): number {
-    const { doubled, groups, skipped } = this.totals;
-    if (this.count === null) return doubled;
+    const { doubled, perhapsDoubled, groups, skipped } = this.totals;
+    if (this.count === null) return doubled + perhapsDoubled;
     const unexplained = booked(this.count) - this.recorded() - doubled;
-    const doubt = Math.max(0, Math.max(groups, groupsBooked) - doubled - skipped);
+    const possible = Math.max(groups, groupsBooked, doubled + perhapsDoubled);
+    const doubt = Math.max(0, possible - doubled - skipped);
     return doubled + Math.min(Math.max(unexplained, 0), doubt);
   }
 
@@ -105,5 +109,13 @@ export class NodeBook {
 }
 
 export function emptyTotals(): Totals {
-  return { recorded: 0, doubled: 0, perhaps: 0, groups: 0, skipped: 0, unattributed: 0 };
+  return {
+    recorded: 0,
+    doubled: 0,
+    perhaps: 0,
+    perhapsDoubled: 0,
+    groups: 0,
+    skipped: 0,
+    unattributed: 0,
+  };
 }

@@ -1,3 +1,4 @@
+import { covers, isHomeless } from "./attribution.ts";
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
 import { belongs, type CgroupBook, type CgroupBooks, deficitBy, isInside } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill } from "./kill.ts";
@@ -31,7 +32,7 @@ export function missingKills(
   const later = killsAfter(order, by);
   const room = roomInNode(by, node, books, later);
   if (room <= 0) return [];
-  const candidates = innermostDeficits(by, books, later);
+  const candidates = innermostDeficits(by, books, later, order);
   const total = candidates.reduce((sum, { deficit }) => sum + deficit, 0);
   const [first] = candidates;
   // More entries in several cgroups than missing kills: some belong to kills that are known but nobody stamped.
@@ -69,12 +70,22 @@ interface Deficit {
   readonly deficit: number;
 }
 
-/** Books with entries too many, without those that only repeat what a book inside them has. */
-function innermostDeficits(by: number, books: CgroupBooks, later: readonly Kill[]): Deficit[] {
+/**
+ * Books with entries too many, without those that only repeat what a book inside them has. An entry that may be that of a
+ * known kill nobody stamped is not missing.
+ */
+function innermostDeficits(
+  by: number,
+  books: CgroupBooks,
+  later: readonly Kill[],
+  order: readonly Kill[],
+): Deficit[] {
   const all: Deficit[] = [];
   for (const book of books.all()) {
-    const deficit = deficitBy(book, by, later);
-    if (deficit > 0) all.push({ book, deficit });
+    const raw = deficitBy(book, by, later);
+    if (raw <= 0) continue;
+    const claimed = order.filter((kill) => isHomeless(kill) && covers(book, kill, order)).length;
+    if (raw > claimed) all.push({ book, deficit: raw - claimed });
   }
   return all.filter(({ book }) => !all.some((other) => isInside(other.book, book)));
 }
