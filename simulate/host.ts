@@ -164,7 +164,9 @@ class SimulatedFiles implements Files {
       case "memory.events.local":
         return this.#events(this.#kernel.local(cgroup));
       case "memory.oom_control":
-        return `oom_kill_disable 0\nunder_oom 0\noom_kill ${this.#kernel.local(cgroup).kills}\n`;
+        return this.#kernel.truth.kernel.counters
+          ? `oom_kill_disable 0\nunder_oom 0\noom_kill ${this.#kernel.local(cgroup).kills}\n`
+          : "oom_kill_disable 0\nunder_oom 0\n";
       case "memory.limit_in_bytes":
         return `${cgroup.limitBytes ?? 9_223_372_036_854_771_712n}\n`;
       case "memory.max":
@@ -177,6 +179,7 @@ class SimulatedFiles implements Files {
   }
 
   #events(counts: { readonly kills: number; readonly groups: number }): string {
+    if (!this.#kernel.truth.kernel.counters) return "low 0\nhigh 0\nmax 9\noom 2\n";
     const groups = this.#kernel.truth.kernel.groupCounter
       ? `oom_group_kill ${counts.groups}\n`
       : "";
@@ -188,7 +191,7 @@ class SimulatedFiles implements Files {
       case "sys/kernel/random/boot_id":
         return `${BOOT_ID}\n`;
       case "vmstat":
-        return this.#kernel.truth.kernel.nodeCounter
+        return this.#kernel.truth.kernel.counters
           ? `nr_free_pages 9\noom_kill ${this.#kernel.nodeKills}\n`
           : "nr_free_pages 9\n";
       case "self/mountinfo":

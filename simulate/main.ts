@@ -15,7 +15,7 @@ for (let seed = first; seed < first + n; seed++) {
   if (verbose) {
     console.log(sayTruth(outcome.truth).join("\n"));
     for (const [at, what] of lines) console.log(sayTime(at, outcome.truth), what);
-    console.log(JSON.stringify(outcome.plan), outcome.lost, JSON.stringify(outcome.summary));
+    console.log(outcome.plan, outcome.lost, JSON.stringify(outcome.summary));
   }
   if (problems.length > 0) {
     bad++;

@@ -117,7 +117,8 @@ class Schedule {
       summary: view?.ledger() ?? NO_SUMMARY,
       contradictions: drops.find(({ what }) => what === "contradictions")?.count ?? 0,
       booksFrom: this.#booksFrom,
-      lost: this.#lost,
+      // What was overwritten before anybody read it is lost, whether a source could know it or not.
+      lost: { ...this.#lost, log: this.#lost.log + this.#kernel.log.first - 1 },
       lives: this.#lives,
       wallOffsets: this.#wallOffsets,
       problems: this.#problems,

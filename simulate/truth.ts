@@ -17,8 +17,8 @@ export interface Kernel {
   readonly version: 1 | 2;
   /** v2: memory.events has oom_group_kill (5.17+). */
   readonly groupCounter: boolean;
-  /** /proc/vmstat has oom_kill (4.13+). */
-  readonly nodeCounter: boolean;
+  /** /proc/vmstat and the cgroups count oom_kill (4.13+). */
+  readonly counters: boolean;
   /** mark_victim prints more than the pid (6.9, and stable backports). */
   readonly richMark: boolean;
   /** The task table is printed (vm.oom_dump_tasks), from which the thread group is known. */

@@ -59,7 +59,7 @@ class World {
     this.#makeCgroups();
     const random = this.#random;
     // History: some kills happened before anybody watched.
-    this.#now = this.#startsAt - random.int(0, 3) * SECOND;
+    this.#now = this.#startsAt - (random.chance(0.3) ? random.int(0, 3) * SECOND : 0);
     const incidents: Incident[] = [];
     const phantoms: Phantom[] = [];
     const amount = random.chance(0.1) ? random.int(12, 40) : random.int(1, 8);
@@ -243,7 +243,7 @@ function makeKernel(random: Random): Kernel {
   return {
     version,
     groupCounter: version === 2 && random.chance(0.7),
-    nodeCounter: random.chance(0.9),
+    counters: random.chance(0.9),
     richMark: random.chance(0.7),
     taskTable: random.chance(0.8),
   };
