@@ -36,7 +36,8 @@ describe("the cgroup source on cgroup v2", { skip }, () => {
     });
     assert.deepEqual(chain, [{ path: "/pod/box", limitBytes: 10 << 20 }]);
     t.diagnostic(`told ${milliseconds} ms after the victim was dead (emulated machine)`);
-    assert.ok(Number(milliseconds) < 500, `${milliseconds} ms`);
+    // The scan comes every 10 s: sooner than that it was a notification.
+    assert.ok(Number(milliseconds) < 3000, `${milliseconds} ms`);
   });
 
   test("a group kill: the first victim twice, one group", () => {

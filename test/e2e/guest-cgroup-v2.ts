@@ -56,7 +56,8 @@ async function nested(running: RunningSource): Promise<void> {
   make("/pod/box", 10);
   killIn("/pod/box");
   const dead = performance.now();
-  await eventually("nested", () => countersOf(running.observations, "/pod/box").length >= 2);
+  const isTold = () => countersOf(running.observations, "/pod/box").length >= 2;
+  await eventually("nested", isTold);
   const milliseconds = Math.round(performance.now() - dead);
   await sleep(100);
   const chain = readLimitChain(createHost(), ROOT, "/pod/box");
