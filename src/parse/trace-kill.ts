@@ -67,6 +67,8 @@ export type KillFinding =
       readonly kind: "kill";
       readonly sequence: string;
       readonly mark: MarkEvent;
+      /** It has the victim's name, which the mark of an old kernel has not. */
+      readonly signal: SignalEvent;
       readonly incident: string;
       readonly group: boolean;
     }
@@ -239,7 +241,7 @@ export class KillPairing {
     if (run.kills.size < MEMBER_LIMIT) run.kills.set(mark.tid, sequence);
     const group = run.group === true;
     const incident = group ? sequenceOf(run.first) : sequence;
-    findings.push({ kind: "kill", sequence, mark, incident, group });
+    findings.push({ kind: "kill", sequence, mark, signal, incident, group });
   }
 
   #isPair(signal: SignalEvent, mark: MarkEvent): boolean {

@@ -8,6 +8,8 @@ import { enableEvent, openInstance, readRingStats, type TraceInstance } from "./
 
 /** At most one reading in this time serves all that wait. */
 const PAUSE_MILLISECONDS = 100;
+/** Whoever waits when we stop is still answered, if it takes no longer. */
+const FAREWELL_MICROSECONDS = 400_000;
 const WAITING_LIMIT = 4096;
 const EVENT_LIMIT = 200_000;
 /** For all CPUs together, so that a reading stays short on large machines. */
@@ -54,8 +56,15 @@ export class LineageReader {
     this.#schedule();
   }
 
-  /** Stops; nobody who waits is answered. */
-  close(): void {
+  /** Answers those who wait, within a moment, and stops. */
+  async finish(): Promise<void> {
+    const deadline = this.#host.clock.monotonicMicroseconds() + FAREWELL_MICROSECONDS;
+    while (this.#waiting.length > 0 || this.#close !== null) {
+      if (this.#host.clock.monotonicMicroseconds() > deadline) break;
+      this.#cancel?.();
+      if (this.#close === null) this.#read();
+      await new Promise<void>((resolve) => this.#host.clock.after(10, resolve));
+    }
     this.#closed = true;
     this.#cancel?.();
     this.#close?.();

@@ -116,10 +116,10 @@ export class KillReporter {
   }
 
   #kill(finding: Extract<KillFinding, { kind: "kill" }>): KillObservation {
-    const { mark, sequence, incident, group } = finding;
+    const { mark, signal, sequence, incident, group } = finding;
     return {
       ...this.#base(mark, sequence),
-      victim: victimOf(mark),
+      victim: { ...victimOf(mark), comm: mark.comm ?? signal.comm },
       cgroup: this.#kernelStamps.get(mark) ?? this.#procStamp(mark),
       incident,
       group,

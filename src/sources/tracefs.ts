@@ -33,7 +33,7 @@ async function run(context: SourceContext, options: SourceOptions): Promise<Sour
       decode: (event) => decodeKill(event, formats),
     });
   } finally {
-    lineage?.close();
+    await lineage?.finish();
     if (!options.keepInstance) {
       await removeInstance(host, instance.path);
       if (lineage !== null) await removeInstance(host, lineage.instance.path);
