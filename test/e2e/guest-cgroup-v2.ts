@@ -69,7 +69,7 @@ async function group(running: RunningSource): Promise<void> {
   writeFileSync(`${ROOT}/pod/group/memory.oom.group`, "1");
   execFileSync("group", ["--cgroup", `${ROOT}/pod/group`, "--processes", "5", "--mib", "30"]);
   await eventually("group", () =>
-    countersOf(running.observations, "/pod/group").some(({ oomGroupKill }) => oomGroupKill === 1),
+    countersOf(running.observations, "/pod/group").some(({ oomKill }) => oomKill === 6),
   );
   await sleep(100);
   const last = countersOf(running.observations, "/pod/group").slice(-2);
