@@ -57,10 +57,7 @@ async function run(context: SourceContext, options: SourceOptions): Promise<Sour
     const opened = open(context, tracing, instanceName, event, definition.arguments);
     if (opened.kind === "unavailable") return opened;
     const stamper = new ProcStamper(host, options);
-    const victims = new ProbedVictims(
-      { event, formats, names: definition.names },
-      stamper.memory?.version ?? null,
-    );
+    const victims = new ProbedVictims({ event, formats, names: definition.names }, stamper);
     return await watchKills(context, options, {
       source: "probe",
       instance: opened.instance,
@@ -139,12 +136,14 @@ interface Printed {
 /** Joins what the probe read to the mark that follows it. */
 class ProbedVictims {
   readonly #printed: Printed;
-  readonly #version: 1 | 2 | null;
+  readonly #stamper: ProcStamper;
   readonly #waiting = new Map<number, ProbeVictim>();
+  /** Paths that the probe could not read whole, by cgroup id. */
+  readonly #deep = new Map<number, string>();
 
-  constructor(printed: Printed, version: 1 | 2 | null) {
+  constructor(printed: Printed, stamper: ProcStamper) {
     this.#printed = printed;
-    this.#version = version;
+    this.#stamper = stamper;
   }
 
   isWhole(traced: TraceEvent): boolean {
@@ -179,7 +178,22 @@ class ProbedVictims {
     this.#waiting.set(victim.tid, victim);
   }
 
-  #stamp({ path, cgroupId }: ProbeVictim): CgroupStamp | null {
-    return path === null ? null : { path, id: cgroupId, version: this.#version, basis: "kernel" };
+  #stamp(victim: ProbeVictim): CgroupStamp | null {
+    const id = victim.cgroupId;
+    const version = this.#stamper.memory?.version ?? null;
+    const path = victim.path ?? (id === null ? null : this.#deepPath(victim.tid, id));
+    return path === null ? null : { path, id, version, basis: "kernel" };
+  }
+
+  /** What /proc says of a cgroup that lies too deep, if it is the one whose id the kernel told. */
+  #deepPath(tid: number, id: number): string | null {
+    const known = this.#deep.get(id);
+    if (known !== undefined) return known;
+    const told = this.#stamper.stamp(tid);
+    const checked = told === null ? null : this.#stamper.withId(told);
+    if (checked === null || checked.id !== id) return null;
+    if (this.#deep.size >= WAITING_LIMIT) this.#deep.clear();
+    this.#deep.set(id, checked.path);
+    return checked.path;
   }
 }
