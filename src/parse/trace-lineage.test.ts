@@ -29,7 +29,10 @@ const moved = (at: number, pid: number, path: string, root = 4, comm = "x") =>
 
 function ask(events: readonly TraceEvent[], pid: number, at = 1000, completeSince = 0) {
   assert.ok(newtask !== null && attach !== null);
-  return new Lineage(events, { newtask, attach }, 4, completeSince).cgroupAt(pid, at);
+  const lineage = new Lineage({ newtask, attach }, 4);
+  for (const one of events) assert.ok(lineage.take(one));
+  lineage.forgetBefore(completeSince);
+  return lineage.cgroupAt(pid, at);
 }
 
 const UNKNOWN = { kind: "unknown" };

@@ -36,27 +36,34 @@ const CLONE_THREAD = 0x10000;
 const CLONE_INTO_CGROUP = 0x200000000;
 const GENERATION_LIMIT = 8;
 
-/** What a ring remembers, by process. Made once for a reading of the ring, asked for each victim. */
+/** Steps remembered at most: of some 200 bytes each. */
+const STEP_LIMIT = 200_000;
+
+/** What a ring remembers, by process. Filled by one reading of the ring, asked for each victim. */
 export class Lineage {
-  readonly #steps = new Map<number, Step[]>();
+  readonly #formats: LineageFormats;
   readonly #hierarchy: number;
+  readonly #steps = new Map<number, Step[]>();
+  #stepCount = 0;
+  #completeSince = 0;
+
+  /** `hierarchy` is the number of the memory hierarchy: `4` in `4:memory:/path`, 0 for v2. */
+  constructor(formats: LineageFormats, hierarchy: number) {
+    this.#formats = formats;
+    this.#hierarchy = hierarchy;
+  }
+
+  /** Takes an event of the ring; `false` when its line is not whole. Made to be the judge of a `TraceReader`. */
+  take(event: TraceEvent): boolean {
+    if (event.name === "task_newtask") return this.#born(event);
+    return event.name !== "cgroup_attach_task" || this.#attached(event);
+  }
 
   /**
-   * `hierarchy` is the number of the memory hierarchy: `4` in `4:memory:/path`, 0 for v2. Before `completeSince` (µs) the
-   * ring of some CPU has lost events, so older ones prove nothing: a later move may be missing.
+   * Before this moment (µs) the ring of some CPU has lost events, so older ones prove nothing: a later move may be missing.
    */
-  constructor(
-    events: readonly TraceEvent[],
-    formats: LineageFormats,
-    hierarchy: number,
-    completeSince: number,
-  ) {
-    this.#hierarchy = hierarchy;
-    for (const event of events) {
-      if (event.microseconds < completeSince) continue;
-      if (event.name === "task_newtask") this.#born(event, formats.newtask);
-      else if (event.name === "cgroup_attach_task") this.#attached(event, formats.attach);
-    }
+  forgetBefore(microseconds: number): void {
+    this.#completeSince = Math.max(this.#completeSince, microseconds);
   }
 
   /** The cgroup of `pid` at a moment (CLOCK_MONOTONIC µs). */
@@ -66,6 +73,7 @@ export class Lineage {
     for (let generation = 0; generation <= GENERATION_LIMIT; generation++) {
       const step = this.#lastBefore(who, when);
       if (step === null) {
+        if (when < this.#completeSince) return UNKNOWN;
         // Older than the ring. Its cgroup now is its cgroup then, unless it was moved meanwhile.
         if (generation === 0 || this.#movedSince(who, when)) return UNKNOWN;
         return { kind: "same-as", pid: who, microseconds: when };
@@ -92,7 +100,8 @@ export class Lineage {
   }
 
   #lastBefore(pid: number, microseconds: number): Step | null {
-    return this.#steps.get(pid)?.findLast((step) => step.microseconds <= microseconds) ?? null;
+    const step = this.#steps.get(pid)?.findLast((one) => one.microseconds <= microseconds);
+    return step === undefined || step.microseconds < this.#completeSince ? null : step;
   }
 
   /** Moved, or dead and its pid used again. */
@@ -107,35 +116,37 @@ export class Lineage {
     return maker !== null && maker.what.kind === "born" && maker.microseconds > step.microseconds;
   }
 
-  #born(event: TraceEvent, format: BodyFormat): void {
-    const fields = format.parse(event.body);
-    if (fields === null) return;
+  #born(event: TraceEvent): boolean {
+    const fields = this.#formats.newtask.parse(event.body);
+    if (fields === null) return false;
     const pid = numberField(fields, "pid");
     const flags = numberField(fields, "clone_flags");
-    if (pid === null || flags === null) return;
-    this.#add(pid, {
-      microseconds: event.microseconds,
-      what: { kind: "born", parent: event.task.pid, flags },
-    });
+    if (pid === null || flags === null) return true;
+    const what = { kind: "born", parent: event.task.pid, flags } as const;
+    this.#add(pid, { microseconds: event.microseconds, what });
+    return true;
   }
 
-  #attached(event: TraceEvent, format: BodyFormat): void {
-    const fields = format.parse(event.body);
-    if (fields === null || numberField(fields, "dst_root") !== this.#hierarchy) return;
+  #attached(event: TraceEvent): boolean {
+    const fields = this.#formats.attach.parse(event.body);
+    if (fields === null) return false;
+    if (numberField(fields, "dst_root") !== this.#hierarchy) return true;
     // A directory or a process may be called ` pid=1 comm=x`: then nobody knows who was moved where.
     const readings = [...event.body.matchAll(/ pid=(\d{1,10}) comm=/g)];
     const path = readings.length === 1 ? textField(fields, "dst_path") : null;
+    const what = { kind: "attached", path, id: numberField(fields, "dst_id") } as const;
     for (const reading of readings) {
-      this.#add(Number(reading[1]), {
-        microseconds: event.microseconds,
-        what: { kind: "attached", path, id: numberField(fields, "dst_id") },
-      });
+      this.#add(Number(reading[1]), { microseconds: event.microseconds, what });
     }
+    return true;
   }
 
   #add(pid: number, step: Step): void {
+    // Too much to remember is too much to be sure of anything.
+    if (++this.#stepCount > STEP_LIMIT) this.forgetBefore(Number.MAX_SAFE_INTEGER);
     const steps = this.#steps.get(pid);
-    if (steps === undefined) this.#steps.set(pid, [step]);
+    if (this.#stepCount > STEP_LIMIT) this.#steps.clear();
+    else if (steps === undefined) this.#steps.set(pid, [step]);
     else steps.push(step);
   }
 }

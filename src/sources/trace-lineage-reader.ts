@@ -1,17 +1,18 @@
 import type { Host } from "../host/host.ts";
 import type { CgroupStamp } from "../model/observation.ts";
 import { type BodyFormat, parseTraceFormat } from "../parse/trace-format.ts";
-import { type TraceEvent, TraceReader } from "../parse/trace-line.ts";
+import { TraceReader } from "../parse/trace-line.ts";
 import { Lineage, type LineageAnswer, type LineageFormats } from "../parse/trace-lineage.ts";
 import type { ProcStamper } from "./proc-stamp.ts";
 import { enableEvent, openInstance, readRingStats, type TraceInstance } from "./trace-instance.ts";
 
-/** At most one reading in this time serves all that wait. */
+/** One reading serves all that wait; a tenth of the time at most is spent on it, for nobody is kept waiting for a kill. */
 const PAUSE_MILLISECONDS = 100;
+const LONGEST_PAUSE_MILLISECONDS = 2000;
+const PAUSE_PER_READING = 10;
 /** Whoever waits when we stop is still answered, if it takes no longer. */
 const FAREWELL_MICROSECONDS = 400_000;
 const WAITING_LIMIT = 4096;
-const EVENT_LIMIT = 200_000;
 /** For all CPUs together, so that a reading stays short on large machines. */
 const RING_KILOBYTES = 2048;
 
@@ -39,6 +40,7 @@ export class LineageReader {
   readonly #formats: LineageFormats;
   #waiting: Waiting[] = [];
   #cancel: (() => void) | null = null;
+  #pauseMilliseconds = PAUSE_MILLISECONDS;
   #closed = false;
   #close: (() => void) | null = null;
 
@@ -73,42 +75,41 @@ export class LineageReader {
 
   #schedule(): void {
     if (this.#cancel !== null || this.#closed) return;
-    this.#cancel = this.#host.clock.after(PAUSE_MILLISECONDS, () => this.#read());
+    this.#cancel = this.#host.clock.after(this.#pauseMilliseconds, () => this.#read());
   }
 
   #read(): void {
     const served = this.#waiting;
     this.#waiting = [];
-    const events: TraceEvent[] = [];
-    const reader = new TraceReader((event) => this.#isWhole(event));
+    const began = this.#host.clock.monotonicMicroseconds();
+    const lineage = new Lineage(this.#formats, this.#stamper.memory?.hierarchy ?? 0);
+    const reader = new TraceReader((event) => lineage.take(event));
     const decoder = new TextDecoder();
     const handle = this.#host.processes.stream(`${this.instance.path}/trace`, {
-      data: (chunk) => {
-        for (const item of reader.push(decoder.decode(chunk, { stream: true }))) {
-          if (item.kind === "event" && events.length < EVENT_LIMIT) events.push(item.event);
-        }
-      },
+      data: (chunk) => void reader.push(decoder.decode(chunk, { stream: true })),
       end: ({ exitCode }) => {
         this.#close = null;
         this.#cancel = null;
-        if (exitCode === 0 && events.length < EVENT_LIMIT) this.#answer(served, events);
+        if (exitCode === 0) this.#answer(served, lineage);
+        this.#rest(this.#host.clock.monotonicMicroseconds() - began);
         if (this.#waiting.length > 0) this.#schedule();
       },
     });
     this.#close = () => handle.close();
   }
 
-  #isWhole(event: TraceEvent): boolean {
-    const format = event.name === "task_newtask" ? this.#formats.newtask : this.#formats.attach;
-    return format.parse(event.body) !== null;
+  #rest(spentMicroseconds: number): void {
+    const fair = (spentMicroseconds / 1000) * PAUSE_PER_READING;
+    this.#pauseMilliseconds = Math.min(
+      LONGEST_PAUSE_MILLISECONDS,
+      Math.max(PAUSE_MILLISECONDS, fair),
+    );
   }
 
-  #answer(served: readonly Waiting[], events: readonly TraceEvent[]): void {
-    const { memory } = this.#stamper;
-    if (memory === null || this.#closed) return;
+  #answer(served: readonly Waiting[], lineage: Lineage): void {
+    if (this.#closed) return;
     // Asked for after the events were read: what was overwritten meanwhile only makes us more careful.
-    const complete = completeSince(readRingStats(this.#host.files, this.instance));
-    const lineage = new Lineage(events, this.#formats, memory.hierarchy, complete);
+    lineage.forgetBefore(completeSince(readRingStats(this.#host.files, this.instance)));
     for (const { tid, microseconds, found } of served) {
       const stamp = this.#stamp(lineage.cgroupAt(tid, microseconds));
       const isProcess = lineage.isProcess(tid, microseconds) === true;
