@@ -1,33 +1,85 @@
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { runOnCores } from "./batch.ts";
+import { BUG_NAMES, plantBug } from "./bugs.ts";
 import { check } from "./checkers.ts";
 import { sayTime, sayTruth } from "./narrate.ts";
-import { runSchedule } from "./schedule.ts";
+import { type Outcome, runSchedule } from "./schedule.ts";
 
-const first = Number(process.argv[2]);
-const n = Number(process.argv[3] ?? 1);
-const verbose = process.argv[4] === "-v";
-const lines: [number, string][] = [];
-const t0 = performance.now();
-let bad = 0;
-const kinds = new Map<string, number[]>();
-for (let seed = first; seed < first + n; seed++) {
-  const outcome = runSchedule(seed, null, verbose ? (at, what) => lines.push([at, what]) : null);
-  const problems = check(outcome);
-  if (verbose) {
-    console.log(sayTruth(outcome.truth).join("\n"));
-    for (const [at, what] of lines) console.log(sayTime(at, outcome.truth), what);
-    console.log(outcome.plan, outcome.lost, JSON.stringify(outcome.summary));
+const USAGE = `Runs the real agent on a simulated machine and compares what it says with what happened.
+
+  npm run simulate                       20,000 schedules from a random seed
+  npm run simulate -- --seed N           one schedule, told step by step (--verbose adds every observation)
+  npm run simulate -- --seed N --schedules K
+  npm run simulate -- --bug NAME         with a planted bug: ${BUG_NAMES.join(", ")}
+`;
+
+const OPTIONS = {
+  seed: { type: "string" },
+  schedules: { type: "string" },
+  bug: { type: "string" },
+  verbose: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS });
+  const seed =
+    values.seed === undefined ? Math.floor(Math.random() * 2 ** 40) : Number(values.seed);
+  const schedules = Number(values.schedules ?? (values.seed === undefined ? 20_000 : 1));
+  const bug = values.bug ?? null;
+  const known = bug === null || plantBug(bug) !== null;
+  if (values.help || !known || !Number.isSafeInteger(seed) || !(schedules >= 1)) {
+    process.stderr.write(USAGE);
+    return values.help ? 0 : 2;
   }
-  if (problems.length > 0) {
-    bad++;
-    const k = (problems[0] ?? "")
-      .replace(/[0-9a-f]{8}-\S+/g, "ID")
-      .replace(/\/\S+/g, "P")
-      .replace(/\d+/g, "N")
-      .slice(0, 70);
-    kinds.set(k, [...(kinds.get(k) ?? []), seed]);
-    if (n === 1) console.log(problems.join("\n"));
-  }
+  return schedules === 1 ? tellOne(seed, bug, values.verbose) : runMany(seed, schedules, bug);
 }
-for (const [k, s] of [...kinds].sort((a, b) => b[1].length - a[1].length))
-  console.log(s.length, k, s.slice(0, 5).join(" "));
-console.log(`${bad}/${n} bad, ${((performance.now() - t0) / n).toFixed(2)} ms each`);
+
+function tellOne(seed: number, bug: string | null, verbose: boolean): number {
+  const lines: { at: number; what: string }[] = [];
+  const outcome = runSchedule(seed, bug === null ? null : plantBug(bug), (at, what) => {
+    if (verbose || !what.startsWith("seen ") || isKill(what)) lines.push({ at, what });
+  });
+  const problems = check(outcome);
+  const { truth } = outcome;
+  const story = lines.map(({ at, what }) => `${sayTime(at, truth)} ${what}`);
+  print([...sayTruth(truth), ...story, ...sayPlan(outcome)]);
+  print(problems.length === 0 ? ["all is well"] : problems.map((problem) => `WRONG: ${problem}`));
+  return problems.length === 0 ? 0 : 1;
+}
+
+function isKill(what: string): boolean {
+  return / (?:kill tid|group kill|node =)/.test(what);
+}
+
+function sayPlan({ plan, lost, summary, lives }: Outcome): string[] {
+  return [
+    `trouble: ${JSON.stringify(plan)}`,
+    `lost: ${JSON.stringify(lost)}, lives: ${lives}`,
+    `ledger: ${JSON.stringify(summary)}`,
+  ];
+}
+
+async function runMany(seed: number, schedules: number, bug: string | null): Promise<number> {
+  const started = performance.now();
+  const progress = (ran: number) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${schedules} schedules`);
+  };
+  const batch = { first: seed, step: 1, schedules, bug, failures: 20 };
+  const { ran, failures } = await runOnCores(batch, availableParallelism(), progress);
+  const perSecond = Math.round(ran / ((performance.now() - started) / 1000));
+  if (process.stderr.isTTY) process.stderr.write("\r");
+  const more = bug === null ? "" : ` --bug ${bug}`;
+  for (const { seed: failed, problems } of failures) {
+    print([`npm run simulate -- --seed ${failed}${more}  # ${problems[0]}`]);
+  }
+  print([`${ran} schedules from seed ${seed}, ${failures.length} wrong, ${perSecond}/s`]);
+  return failures.length === 0 ? 0 : 1;
+}
+
+function print(lines: readonly string[]): void {
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+process.exitCode = await main();

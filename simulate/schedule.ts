@@ -39,7 +39,7 @@ export interface Outcome {
 export type Watcher = (at: number, what: string) => void;
 
 /** Evidence may be 1.5 s late, settles after 2 s; a scan of the cgroups nobody asked for comes every 10 s. */
-const QUIESCENCE = 16 * SECOND;
+const QUIESCENCE = 13 * SECOND;
 /** An arbitrary Tuesday in 2026. */
 const WALL_AT_BOOT = 1_790_000_000 * SECOND;
 
@@ -100,7 +100,7 @@ class Schedule {
     const failed = (error: unknown) => {
       if (!(error instanceof Killed)) this.#problems.push(describe(error));
     };
-    this.#clockwork.run(Math.max(last, outage) + SECOND, failed);
+    this.#clockwork.run(Math.max(last, outage), failed);
     this.#armed = null;
     this.#clockwork.run(this.#clockwork.now + QUIESCENCE, failed);
     return this.#outcome();
@@ -204,7 +204,14 @@ class Schedule {
     const { log, trace, cgroup } = this.#plan.sources;
     const sources: Source[] = [];
     if (log) sources.push(createKernelLogSource(DEFAULT_SOURCE_OPTIONS));
-    if (trace) sources.push(createTraceTwin(this.#kernel, (read) => this.#wake(life, read)));
+    if (trace)
+      sources.push(
+        createTraceTwin(
+          this.#kernel,
+          (read) => this.#wake(life, read),
+          this.#bug?.trustsPhantoms === true,
+        ),
+      );
     if (cgroup) sources.push(createCgroupSource(DEFAULT_SOURCE_OPTIONS));
     sources.push(createVmstatSource(DEFAULT_SOURCE_OPTIONS));
     return sources;

@@ -15,7 +15,11 @@ export type WakeUp = (read: () => void) => void;
  * The tracefs source over the simulated ring: everything from the text of trace_pipe on is the real one; only how the
  * instance is set up and the pipe opened is not. What is read is gone, as with trace_pipe.
  */
-export function createTraceTwin(kernel: SimulatedKernel, wakeUp: WakeUp): Source {
+export function createTraceTwin(
+  kernel: SimulatedKernel,
+  wakeUp: WakeUp,
+  trustsPhantoms: boolean,
+): Source {
   const mark = parseTraceFormat(markFormat(kernel.truth.kernel));
   const signal = parseTraceFormat(SIGNAL_FORMAT);
   assert(mark !== null && signal !== null, "the simulated formats can be read");
@@ -42,7 +46,7 @@ export function createTraceTwin(kernel: SimulatedKernel, wakeUp: WakeUp): Source
         waiting = true;
         wakeUp(() => {
           waiting = false;
-          reporter.push(takeAll(kernel, context.lost));
+          reporter.push(takeAll(kernel, context.lost, trustsPhantoms));
         });
       };
       kernel.onTrace = readSoon;
@@ -56,11 +60,24 @@ export function createTraceTwin(kernel: SimulatedKernel, wakeUp: WakeUp): Source
 function takeAll(
   kernel: SimulatedKernel,
   tellLost: (count: number, what: string) => void,
+  trustsPhantoms: boolean,
 ): Uint8Array {
-  const { lines, lost } = kernel.trace;
+  const { lost } = kernel.trace;
+  const lines = trustsPhantoms ? kernel.trace.lines.flatMap(withSignal) : kernel.trace.lines;
   kernel.trace.lines = [];
   kernel.trace.lost = 0;
   if (lost > 0) tellLost(lost, "trace events overwritten");
   const head = lost > 0 ? [`CPU:0 [LOST ${lost} EVENTS]\n`] : [];
   return new TextEncoder().encode([...head, ...lines].join(""));
+}
+
+/** Planted bug: a mark counts without its signal, as if the signal had been there. */
+function withSignal(line: string): string[] {
+  const mark = /^(.*) mark_victim: pid=(\d+)/.exec(line);
+  if (mark === null) return [line];
+  const head = (mark[1] ?? "").replace("...1.", "d..2.");
+  return [
+    `${head} signal_generate: sig=9 errno=0 code=128 comm=x pid=${mark[2]} grp=1 res=0\n`,
+    line,
+  ];
 }

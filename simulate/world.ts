@@ -62,7 +62,7 @@ class World {
     this.#now = this.#startsAt - (random.chance(0.3) ? random.int(0, 3) * SECOND : 0);
     const incidents: Incident[] = [];
     const phantoms: Phantom[] = [];
-    const amount = random.chance(0.1) ? random.int(12, 40) : random.int(1, 8);
+    const amount = random.chance(0.05) ? random.int(12, 30) : random.int(1, 6);
     while (incidents.length < amount) {
       this.#pause();
       if (this.#kinds.phantoms && random.chance(0.2)) phantoms.push(this.#phantom());
@@ -82,7 +82,7 @@ class World {
   #pause(): void {
     const random = this.#random;
     const burst = this.#kinds.bursts && random.chance(0.8);
-    this.#now += burst ? random.int(300, 5_000) : random.int(5_000, 1_200_000);
+    this.#now += burst ? random.int(300, 5_000) : random.int(5_000, 900_000);
     // The first reading of the counters is not one instant; nothing happens while it is made (see README of the simulator).
     if (Math.abs(this.#now - this.#startsAt) < 60_000) this.#now = this.#startsAt + 60_000;
   }

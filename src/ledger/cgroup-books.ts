@@ -23,7 +23,8 @@ const BOOKS_KEPT = 10_000;
 export class CgroupBooks {
   readonly #byPath = new Map<string, CgroupBook[]>();
   #size = 0;
-  #droppedGroups = 0;
+  /** Group kills booked by the outermost books, also by those that were dropped. */
+  #groups = 0;
   /** Books given up because there were too many. */
   dropped = 0;
 
@@ -48,7 +49,9 @@ export class CgroupBooks {
     const identity = observation.book;
     const known = this.#find(identity);
     if (known !== undefined) {
+      const before = outermostGroups(known);
       readCount(known.count, observation);
+      this.#groups += outermostGroups(known) - before;
       known.final ||= observation.final;
       return;
     }
@@ -69,6 +72,7 @@ export class CgroupBooks {
     if (books === undefined) this.#byPath.set(book.identity.path, [book]);
     else books.push(book);
     this.#size++;
+    this.#groups += outermostGroups(book);
     if (this.#size > BOOKS_KEPT) this.#dropOne();
   }
 
@@ -82,9 +86,7 @@ export class CgroupBooks {
 
   /** Group kills booked by the outermost books: v2 counts are hierarchical, so these hold each once. */
   groupsBooked(): number {
-    let groups = this.#droppedGroups;
-    for (const book of this.all()) groups += outermostGroups(book);
-    return groups;
+    return this.#groups;
   }
 
   #enter(book: CgroupBook, kill: Kill, sign: 1 | -1): void {
@@ -114,7 +116,6 @@ export class CgroupBooks {
     else this.#byPath.set(oldest.identity.path, rest);
     this.#size--;
     this.dropped++;
-    this.#droppedGroups += outermostGroups(oldest);
   }
 }
 

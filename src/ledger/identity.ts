@@ -1,12 +1,13 @@
 import type { KillObservation } from "../model/observation.ts";
 import { commsAgree, type Kill } from "./kill.ts";
 
+/** Two events of one trace, or a trace and a counter, stamp the same kill within this. */
+const SLACK_MICROSECONDS = 100_000;
 /**
- * Two sources stamp the same kill within their own uncertainties and what these do not know: the log's clock is compared
- * with ours by records that may reach us late, up to the 2 s after which evidence is no longer waited for. A pid comes
- * again when all others were used, 32,768 at least: no machine forks so many in that time.
+ * The log's clock is compared with ours by records that may reach us late, up to the 2 s after which evidence is no longer
+ * waited for. A pid comes again when all others were used, 32,768 at least: no machine forks so many in that time.
  */
-const SLACK_MICROSECONDS = 2_000_000;
+const LOG_SLACK_MICROSECONDS = 2_000_000;
 
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;
@@ -101,7 +102,7 @@ export class KillIndex {
   /** A kill that only a counter saw and that this evidence may explain. */
   findUnknown(observation: KillObservation): Kill | undefined {
     const { monotonicMicroseconds: at, uncertaintyMicroseconds } = observation.at;
-    const slack = uncertaintyMicroseconds + SLACK_MICROSECONDS;
+    const slack = uncertaintyMicroseconds + slackOf(observation.source);
     for (const kill of this.#unknown) {
       if (kill.window === null) continue;
       if (at < kill.window.from - slack || at > kill.window.to + slack) continue;
@@ -129,9 +130,13 @@ export class KillIndex {
 }
 
 function tolerance(kill: Kill, observation: KillObservation): number {
-  return (
-    kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds + SLACK_MICROSECONDS
-  );
+  const exact = kill.evidence.tracefs !== undefined || kill.evidence.probe !== undefined;
+  const slack = Math.max(slackOf(observation.source), exact ? 0 : LOG_SLACK_MICROSECONDS);
+  return kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds + slack;
+}
+
+function slackOf(source: KillObservation["source"]): number {
+  return source === "kernel-log" ? LOG_SLACK_MICROSECONDS : SLACK_MICROSECONDS;
 }
 
 /** Whether cgroup `path` is `ancestor` or below it. */

@@ -1,0 +1,92 @@
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { plantBug } from "./bugs.ts";
+import { check } from "./checkers.ts";
+import { runSchedule } from "./schedule.ts";
+
+/** Schedules with the seeds `first`, `first + step`, … */
+export interface Batch {
+  readonly first: number;
+  readonly step: number;
+  readonly schedules: number;
+  /** A planted bug, or `null`. */
+  readonly bug: string | null;
+  /** Stop at so many failures. */
+  readonly failures: number;
+}
+
+export interface Failure {
+  readonly seed: number;
+  readonly problems: readonly string[];
+}
+
+export interface BatchResult {
+  readonly ran: number;
+  readonly failures: readonly Failure[];
+}
+
+const REPORT_EVERY = 500;
+
+export function runBatch(batch: Batch, progress: (ran: number) => void): BatchResult {
+  const failures: Failure[] = [];
+  let ran = 0;
+  while (ran < batch.schedules && failures.length < batch.failures) {
+    const seed = batch.first + ran * batch.step;
+    const bug = batch.bug === null ? null : plantBug(batch.bug);
+    const problems = check(runSchedule(seed, bug, null));
+    if (problems.length > 0) failures.push({ seed, problems });
+    ran++;
+    if (ran % REPORT_EVERY === 0) progress(ran);
+  }
+  return { ran, failures };
+}
+
+/** The same on several cores: each worker takes every `workers`-th seed. */
+export async function runOnCores(
+  batch: Batch,
+  workers: number,
+  progress: (ran: number) => void,
+): Promise<BatchResult> {
+  const done = Array.from({ length: workers }, () => 0);
+  const parts = Array.from({ length: workers }, (_, index) =>
+    runWorker(partOf(batch, index, workers), (ran) => {
+      done[index] = ran;
+      progress(done.reduce((sum, one) => sum + one, 0));
+    }),
+  );
+  const results = await Promise.all(parts);
+  return {
+    ran: results.reduce((sum, { ran }) => sum + ran, 0),
+    failures: results.flatMap(({ failures }) => failures),
+  };
+}
+
+function partOf(batch: Batch, index: number, workers: number): Batch {
+  const schedules = Math.floor((batch.schedules + workers - 1 - index) / workers);
+  return {
+    ...batch,
+    first: batch.first + index * batch.step,
+    step: batch.step * workers,
+    schedules,
+  };
+}
+
+type Message = { readonly ran: number } | { readonly result: BatchResult };
+
+function runWorker(batch: Batch, progress: (ran: number) => void): Promise<BatchResult> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: batch });
+    worker.on("message", (message: Message) => {
+      if ("ran" in message) progress(message.ran);
+      else resolve(message.result);
+    });
+    worker.on("error", reject);
+    worker.on("exit", (code) => reject(new Error(`a worker ended with status ${code}`)));
+  });
+}
+
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort;
+  const batch: Batch = workerData;
+  const tell = (message: Message) => port.postMessage(message);
+  tell({ result: runBatch(batch, (ran) => tell({ ran })) });
+}
