@@ -124,25 +124,34 @@ function outermostGroups(book: CgroupBook): number {
   return outermost ? groupsBooked(book.count) : 0;
 }
 
-/**
- * Entries of the book that no record explains. A group kill that the kernel counted but nobody saw double-counting
- * explains one more, because its first victim is entered twice (facts 0.1).
- */
-export function deficit(book: CgroupBook): number {
-  const raw = booked(book.count) - book.explained;
-  if (raw <= 0) return raw;
-  const doubt = Math.max(0, groupsBooked(book.count) - book.doubled);
-  return raw - Math.min(raw, doubt);
+/** Group kills this book counted whose first victim nobody saw entered twice (facts 0.1). */
+function openDoubles(book: CgroupBook): number {
+  return Math.max(0, groupsBooked(book.count) - book.doubled);
 }
 
-/** Like `deficit`, for what was booked up to `time`; `later` are the recent kills after it. */
-export function deficitBy(book: CgroupBook, time: number, later: readonly Kill[]): number {
-  const now = deficit(book);
-  if (now <= 0) return now;
+/**
+ * Entries of the book up to `time` that no record explains, for sure: an entry that may be the second of a group kill's
+ * first victim is none. The group kill may have been counted in a cgroup above. `later` are the recent kills after `time`.
+ */
+export function sureDeficitBy(
+  book: CgroupBook,
+  books: CgroupBooks,
+  time: number,
+  later: readonly Kill[],
+): number {
+  const raw = booked(book.count) - book.explained;
+  if (raw <= 0) return raw;
+  let doubt = openDoubles(book);
+  for (const path of pathAndAncestors(book.identity.path)) {
+    for (const above of books.at(path)) {
+      if (isInside(book, above)) doubt = Math.max(doubt, openDoubles(above));
+    }
+  }
+  const sure = raw - Math.min(raw, doubt);
   let explainedLater = 0;
   for (const kill of later) if (belongs(book, kill)) explainedLater += bookWeight(kill);
   const bookedLater = booked(book.count) - bookedBy(book.count, time);
-  return Math.min(now, now - bookedLater + explainedLater);
+  return Math.min(sure, sure - bookedLater + explainedLater);
 }
 
 /** Whether every entry of `inner` is also one of `outer`: a cgroup below it, or its own local count. */

@@ -1,13 +1,9 @@
 import type { KillObservation } from "../model/observation.ts";
-import { commsAgree, type Kill } from "./kill.ts";
+import type { Instant } from "../model/time.ts";
+import { commsAgree, type Kill, LATE_CLOCK_MICROSECONDS } from "./kill.ts";
 
 /** Two events of one trace, or a trace and a counter, stamp the same kill within this. */
 const SLACK_MICROSECONDS = 100_000;
-/**
- * The log's clock is compared with ours by records that may reach us late, up to the 2 s after which evidence is no longer
- * waited for. A pid comes again when all others were used, 32,768 at least: no machine forks so many in that time.
- */
-const LOG_SLACK_MICROSECONDS = 2_000_000;
 
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;
@@ -99,17 +95,23 @@ export class KillIndex {
     );
   }
 
-  /** A kill that only a counter saw and that this evidence may explain. */
-  findUnknown(observation: KillObservation): Kill | undefined {
-    const { monotonicMicroseconds: at, uncertaintyMicroseconds } = observation.at;
-    const slack = uncertaintyMicroseconds + slackOf(observation.source);
+  /**
+   * The kill that only a counter saw and that this evidence explains best. `alone`: no other cgroup has one that it might
+   * explain as well.
+   */
+  findUnknown(
+    observation: KillObservation,
+    fits: (kill: Kill) => boolean = (kill) => mayExplain(observation, kill),
+  ): { readonly kill: Kill; readonly alone: boolean } | undefined {
+    if (!observation.counted) return undefined;
+    let best: Kill | undefined;
+    const cgroups = new Set<string | null>();
     for (const kill of this.#unknown) {
-      if (kill.window === null) continue;
-      if (at < kill.window.from - slack || at > kill.window.to + slack) continue;
-      const [known, offered] = [kill.cgroup?.path ?? null, observation.cgroup?.path ?? null];
-      if (known === null || offered === null || isWithin(offered, known)) return kill;
+      if (!fits(kill)) continue;
+      cgroups.add(kill.cgroup?.path ?? null);
+      if (best === undefined || isBetter(kill, best, observation)) best = kill;
     }
-    return undefined;
+    return best === undefined ? undefined : { kill: best, alone: cgroups.size === 1 };
   }
 
   #nearest(observation: KillObservation, fits: (kill: Kill) => boolean): Kill | undefined {
@@ -129,14 +131,38 @@ export class KillIndex {
   }
 }
 
+/** Whether the evidence lies in the time and below the cgroup in which a counter saw the kill. */
+function mayExplain(observation: KillObservation, { window, cgroup }: Kill): boolean {
+  if (window === null) return false;
+  const { monotonicMicroseconds: at, uncertaintyMicroseconds } = observation.at;
+  const slack = uncertaintyMicroseconds + slackOf(observation.source);
+  if (at < window.from - slack || at > window.to + slack) return false;
+  return (
+    cgroup === null ||
+    observation.cgroup === null ||
+    isWithin(observation.cgroup.path, cgroup.path)
+  );
+}
+
+/** The nearer in time; of those it fits, the one that fewer kills still to come will fit, being over the soonest. */
+function isBetter(kill: Kill, best: Kill, { at }: KillObservation): boolean {
+  const gain = distanceTo(best, at) - distanceTo(kill, at);
+  if (gain !== 0) return gain > 0;
+  return (kill.window?.to ?? 0) < (best.window?.to ?? 0);
+}
+
+function distanceTo({ window }: Kill, { monotonicMicroseconds: at }: Instant): number {
+  return window === null ? 0 : Math.max(0, window.from - at, at - window.to);
+}
+
 function tolerance(kill: Kill, observation: KillObservation): number {
   const exact = kill.evidence.tracefs !== undefined || kill.evidence.probe !== undefined;
-  const slack = Math.max(slackOf(observation.source), exact ? 0 : LOG_SLACK_MICROSECONDS);
+  const slack = Math.max(slackOf(observation.source), exact ? 0 : LATE_CLOCK_MICROSECONDS);
   return kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds + slack;
 }
 
 function slackOf(source: KillObservation["source"]): number {
-  return source === "kernel-log" ? LOG_SLACK_MICROSECONDS : SLACK_MICROSECONDS;
+  return source === "kernel-log" ? LATE_CLOCK_MICROSECONDS : SLACK_MICROSECONDS;
 }
 
 /** Whether cgroup `path` is `ancestor` or below it. */

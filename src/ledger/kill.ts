@@ -44,6 +44,21 @@ export interface Kill {
   witnesses: SourceName[];
 }
 
+/**
+ * The log's clock is compared with ours by records that may reach us late, up to the 2 s after which evidence is no longer
+ * waited for: by so much it may be wrong beyond what it says. A pid comes again only when all others were used, 32,768 at
+ * least: no machine forks so many in that time.
+ */
+export const LATE_CLOCK_MICROSECONDS = 2_000_000;
+/** A clock as good as this is the trace's, not the log's. */
+const EXACT_MICROSECONDS = 10_000;
+
+/** The true time lies within ± this of what was stamped, µs. */
+export function marginOf({ uncertaintyMicroseconds }: Instant): number {
+  const late = uncertaintyMicroseconds > EXACT_MICROSECONDS ? LATE_CLOCK_MICROSECONDS : 0;
+  return uncertaintyMicroseconds + late;
+}
+
 /** The kill as its first evidence tells it. */
 export function killFrom(
   id: string,

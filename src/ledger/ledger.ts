@@ -14,7 +14,7 @@ import { attributable, soleExplanation } from "./attribution.ts";
 import { type Count, forgetSteps } from "./book.ts";
 import { type CgroupBook, CgroupBooks } from "./cgroup-books.ts";
 import { KillIndex, killId, unknownKillId } from "./identity.ts";
-import { Incidents } from "./incidents.ts";
+import { type Incident, Incidents } from "./incidents.ts";
 import {
   attributionOf,
   betterInstant,
@@ -22,6 +22,7 @@ import {
   contradicts,
   type Kill,
   killFrom,
+  marginOf,
   mergeLimit,
   mergeTrigger,
   mergeVictim,
@@ -203,9 +204,30 @@ export class Ledger {
       else this.#double(known, observation.source);
       return;
     }
-    const kill = known ?? this.#kills.findUnknown(observation);
+    const kill = known ?? this.#identify(observation);
     if (kill === undefined) this.#open(observation, false);
     else this.#merge(kill, observation);
+  }
+
+  /** The kill that so far only a counter saw. That it is the same is concluded, and so is its cgroup from now on. */
+  #identify(observation: KillObservation): Kill | undefined {
+    const found =
+      this.#kills.findUnknown(observation) ??
+      (this.#mustBeKnown(observation) ? this.#kills.findUnknown(observation, anyKill) : undefined);
+    if (found === undefined) return undefined;
+    const { kill, alone } = found;
+    if (kill.cgroup !== null && observation.cgroup === null) {
+      this.#stamp(kill, alone ? { ...kill.cgroup, basis: "counter" } : null);
+    }
+    return kill;
+  }
+
+  /** The node's book was read since, and every kill in it has a record. */
+  #mustBeKnown({ at, counted }: KillObservation): boolean {
+    const { count } = this.#node;
+    if (count === null || !counted || this.#node.holds(at) !== "yes") return false;
+    if (at.monotonicMicroseconds + marginOf(at) > count.readAt) return false;
+    return (this.#node.unaccounted(this.#books.groupsBooked()) ?? 1) <= 0;
   }
 
   #open(observation: KillObservation, doubled: boolean): void {
@@ -319,8 +341,11 @@ export class Ledger {
     this.#markGroup(incident);
   }
 
-  #markGroup(incident: { readonly first: Kill | null; readonly kills: ReadonlySet<Kill> }): void {
+  #markGroup(incident: Incident): void {
     for (const kill of incident.kills) {
+      if (kill.cgroup === null && incident.cgroup !== null) {
+        this.#stamp(kill, { path: incident.cgroup, id: null, version: 2, basis: "group" });
+      }
       if (!kill.group) {
         this.#outbox.before(kill, this.#now);
         kill.group = true;
@@ -404,7 +429,7 @@ export class Ledger {
   #attributeByCounters(): void {
     for (const kill of this.#order.slice(-2_000)) {
       if (!attributable(kill, this.#now)) continue;
-      const stamp = soleExplanation(kill, this.#books, this.#order);
+      const stamp = soleExplanation(kill, this.#books, this.#order, this.#now);
       if (stamp !== null) this.#stamp(kill, stamp);
     }
   }
@@ -459,4 +484,8 @@ export class Ledger {
       version: kill.cgroup?.version ?? this.#books.version,
     });
   }
+}
+
+function anyKill(): boolean {
+  return true;
 }

@@ -1,7 +1,7 @@
 import type { CounterObservation } from "../model/observation.ts";
 import type { Instant } from "../model/time.ts";
 import { booked, bookedBy, type Count, openCount, readCount } from "./book.ts";
-import { bookWeight, type Kill } from "./kill.ts";
+import { bookWeight, type Kill, marginOf } from "./kill.ts";
 
 /** Totals of what the records say, to hold against the node's book. Plain data for the checkpoint. */
 export interface Totals {
@@ -48,7 +48,7 @@ export class NodeBook {
   holds(at: Instant): Kill["inNodeBook"] {
     if (this.count === null) return "yes";
     const sinceOpening = at.monotonicMicroseconds - this.count.openedAt;
-    if (Math.abs(sinceOpening) <= at.uncertaintyMicroseconds) return "perhaps";
+    if (Math.abs(sinceOpening) <= marginOf(at)) return "perhaps";
     return sinceOpening > 0 ? "yes" : "no";
   }
 

@@ -1,6 +1,6 @@
-import { covers, isHomeless } from "./attribution.ts";
+import { covers, isHomeless, killsAfter } from "./attribution.ts";
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
-import { belongs, type CgroupBook, type CgroupBooks, deficitBy, isInside } from "./cgroup-books.ts";
+import { belongs, type CgroupBook, type CgroupBooks, isInside, sureDeficitBy } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
 
@@ -54,17 +54,6 @@ function roomInNode(
   return Math.min(node.missingBy(by, later, groups), node.unaccounted(groups) ?? 0);
 }
 
-/** Kills that happened after `time`; the ledger learned of them later still. */
-function killsAfter(order: readonly Kill[], time: number): Kill[] {
-  const later: Kill[] = [];
-  for (let index = order.length - 1; index >= 0; index--) {
-    const kill = order[index];
-    if (kill === undefined || kill.openedAt <= time) break;
-    if (kill.at.monotonicMicroseconds > time) later.push(kill);
-  }
-  return later;
-}
-
 interface Deficit {
   readonly book: CgroupBook;
   readonly deficit: number;
@@ -82,7 +71,7 @@ function innermostDeficits(
 ): Deficit[] {
   const all: Deficit[] = [];
   for (const book of books.all()) {
-    const raw = deficitBy(book, by, later);
+    const raw = sureDeficitBy(book, books, by, later);
     if (raw <= 0) continue;
     const claimed = order.filter((kill) => isHomeless(kill) && covers(book, kill, order)).length;
     if (raw > claimed) all.push({ book, deficit: raw - claimed });
