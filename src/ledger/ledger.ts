@@ -127,6 +127,7 @@ export class Ledger {
     if (this.#now - this.#settledAt >= 50_000) {
       this.#settledAt = this.#now;
       this.#openWaitingRepeats();
+      this.#decideDoubtful();
       this.#attributeByCounters();
       this.#openMissing();
     }
@@ -413,6 +414,19 @@ export class Ledger {
       kill.inNodeBook = this.#node.holds(kill.at);
       this.#node.enter(kill, 1);
     }
+  }
+
+  /** Whether the book had kills about when it was opened is told by what it had when all evidence of them is in. */
+  #decideDoubtful(): void {
+    const settledAt = (this.#node.count?.openedAt ?? this.#now) + 3 * this.#settleMicroseconds;
+    if (this.#node.totals.perhaps === 0 || this.#now < settledAt) return;
+    const by = this.#now - this.#settleMicroseconds;
+    const settled = this.#order.filter((kill) => kill.openedAt <= by);
+    this.#node.decide(settled, (kill, held) => {
+      this.#rebook(kill, () => {
+        kill.inNodeBook = held;
+      });
+    });
   }
 
   /** A counter that moved when the kill happened bears witness to it. */

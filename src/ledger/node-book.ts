@@ -67,6 +67,23 @@ export class NodeBook {
     if (kill.doubled) totals.doubled += sign;
   }
 
+  /**
+   * Decides of `kills` that the book may have or not: the latest are in it, as many as it takes to explain it. `rebook`
+   * changes what the books know of a kill.
+   */
+  decide(kills: readonly Kill[], rebook: (kill: Kill, held: "yes" | "no") => void): void {
+    if (this.count === null || this.totals.perhaps === 0) return;
+    const { recorded, doubled } = this.totals;
+    let unexplained = booked(this.count) - recorded - doubled;
+    const doubtful = kills.filter((kill) => kill.inNodeBook === "perhaps");
+    doubtful.sort((one, two) => two.at.monotonicMicroseconds - one.at.monotonicMicroseconds);
+    for (const kill of doubtful) {
+      const held = unexplained >= Math.max(1, bookWeight(kill));
+      if (held) unexplained -= bookWeight(kill);
+      rebook(kill, held ? "yes" : "no");
+    }
+  }
+
   /** Records that the book has: those that it must have, and of those it may have as many as it takes to explain it. */
   recorded(): number {
     const { recorded, doubled, perhaps } = this.totals;
