@@ -79,6 +79,8 @@ class RunningPipeline implements Pipeline {
   #busy = false;
   #stopped = false;
   #dirty = false;
+  /** A checkpoint holds the books of this boot. */
+  #booksKept: boolean;
   #lastObservationAt = 0;
   /** Openings whose cgroup may still come to be known; oldest first. */
   #unsettled: { readonly id: string; readonly settledAt: number }[] = [];
@@ -99,6 +101,7 @@ class RunningPipeline implements Pipeline {
     const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
     this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
     this.#ledger = this.#openLedger(sameBoot);
+    this.#booksKept = sameBoot !== null;
     for (const [source, cursor] of Object.entries(sameBoot?.cursors ?? {})) {
       this.#cursors.set(source, cursor);
     }
@@ -226,7 +229,15 @@ class RunningPipeline implements Pipeline {
     } finally {
       this.#busy = false;
     }
+    this.#keepFirstBooks();
     if (!this.#stopped) this.#scheduleTick();
+  }
+
+  /** Once the books are open, a successor must find them: what happens from now on is nobody's history. */
+  #keepFirstBooks(): void {
+    if (this.#booksKept || this.#ledger.summary().kernel === null) return;
+    this.#booksKept = true;
+    this.#checkpoint();
   }
 
   #takeIn(): KillObservation[] {

@@ -5,6 +5,9 @@ import { commsAgree, type Kill, LATE_CLOCK_MICROSECONDS } from "./kill.ts";
 /** Two events of one trace, or a trace and a counter, stamp the same kill within this. */
 const SLACK_MICROSECONDS = 100_000;
 
+/** Lines of one group kill follow each other within this, also on a slow console. No pid comes again so soon. */
+const AGAIN_MICROSECONDS = 1_000_000;
+
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;
 
@@ -96,6 +99,19 @@ export class KillIndex {
   }
 
   /**
+   * The kill that this evidence repeats without saying so: the same source named its victim a moment ago, and between the
+   * two lines the log has a gap. Only the first victim of a group kill is killed twice.
+   */
+  findAgain(observation: KillObservation): Kill | undefined {
+    const { source, sequence, at } = observation;
+    return this.#nearest(observation, (kill) => {
+      const distance = Math.abs(kill.at.monotonicMicroseconds - at.monotonicMicroseconds);
+      const own = kill.evidence[source];
+      return own !== undefined && own !== sequence && distance <= AGAIN_MICROSECONDS;
+    });
+  }
+
+  /**
    * The kill that only a counter saw and that this evidence explains best. `alone`: no other cgroup has one that it might
    * explain as well.
    */
@@ -138,9 +154,7 @@ function mayExplain(observation: KillObservation, { window, cgroup }: Kill): boo
   const slack = uncertaintyMicroseconds + slackOf(observation.source);
   if (at < window.from - slack || at > window.to + slack) return false;
   return (
-    cgroup === null ||
-    observation.cgroup === null ||
-    isWithin(observation.cgroup.path, cgroup.path)
+    cgroup === null || observation.cgroup === null || isWithin(observation.cgroup.path, cgroup.path)
   );
 }
 

@@ -51,6 +51,8 @@ export interface LedgerState {
   readonly totals: Totals;
   readonly books: readonly CgroupBook[];
   readonly kills: readonly Kill[];
+  /** Ids of kills that changed since their record was told. */
+  readonly untold: readonly string[];
 }
 
 const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
@@ -91,6 +93,10 @@ export class Ledger {
     this.#outbox = new Outbox((kill) => this.#record(kill));
     for (const book of state?.books ?? []) this.#books.restore(book);
     for (const kill of state?.kills ?? []) this.#remember(kill);
+    for (const id of state?.untold ?? []) {
+      const kill = this.#kills.byId(id);
+      if (kill !== undefined) this.#touch(kill);
+    }
   }
 
   get contradictions(): number {
@@ -166,6 +172,7 @@ export class Ledger {
       totals: this.#node.totals,
       books: [...this.#books.all()],
       kills: recent,
+      untold: this.#outbox.pending.map((kill) => kill.id),
     };
   }
 
@@ -188,6 +195,7 @@ export class Ledger {
       this.#books.enter(known, -1);
       this.#incidents.forget(known);
       this.#kills.forget(known);
+      this.#outbox.forget(known);
       this.#order = this.#order.filter((other) => other !== known);
     }
     const kept: Kill = { ...kill, inNodeBook: this.#node.holds(kill.at) };
@@ -203,6 +211,11 @@ export class Ledger {
     if (observation.repeat) {
       if (known === undefined) this.#repeats.park(observation);
       else this.#double(known, observation.source);
+      return;
+    }
+    const again = known ?? this.#kills.findAgain(observation);
+    if (known === undefined && again !== undefined) {
+      this.#double(again, observation.source);
       return;
     }
     const kill = known ?? this.#identify(observation);
@@ -418,7 +431,8 @@ export class Ledger {
 
   /** Whether the book had kills about when it was opened is told by what it had when all evidence of them is in. */
   #decideDoubtful(): void {
-    const settledAt = (this.#node.count?.openedAt ?? this.#now) + 3 * this.#settleMicroseconds;
+    const opened = Math.max(this.#node.count?.openedAt ?? this.#now, this.#options.startedAt);
+    const settledAt = opened + 3 * this.#settleMicroseconds;
     if (this.#node.totals.perhaps === 0 || this.#now < settledAt) return;
     const by = this.#now - this.#settleMicroseconds;
     const settled = this.#order.filter((kill) => kill.openedAt <= by);

@@ -45,6 +45,18 @@ export class Outbox {
     else due.touched = now;
   }
 
+  /** The kill was replaced by a newer state of it, told by an earlier process. */
+  forget(kill: Kill): void {
+    this.#opened.delete(kill);
+    this.#amended.delete(kill);
+    this.#said.delete(kill);
+  }
+
+  /** Kills that have something to say which is not due yet. */
+  get pending(): readonly Kill[] {
+    return [...this.#amended.keys()];
+  }
+
   take(now: number): KillRecord[] {
     const records = this.#takeOpened(now);
     for (const [kill, due] of this.#amended) {

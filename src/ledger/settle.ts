@@ -1,6 +1,12 @@
 import { covers, isHomeless, killsAfter } from "./attribution.ts";
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
-import { belongs, type CgroupBook, type CgroupBooks, isInside, sureDeficitBy } from "./cgroup-books.ts";
+import {
+  belongs,
+  type CgroupBook,
+  type CgroupBooks,
+  isInside,
+  sureDeficitBy,
+} from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
 
@@ -84,7 +90,7 @@ function missingFromCgroup(
   amount: number,
   order: readonly Kill[],
 ): MissingKill[] {
-  const times = killTimes(order.filter((kill) => belongs(book, kill)));
+  const times = killTimes(order.filter((kill) => belongs(book, kill) || isHomeless(kill)));
   const { path, id, version, extent } = book.identity;
   const cgroup = { path, id, version, basis: extent === "local" ? "kernel" : "counter" } as const;
   return makeMissing(book.count, amount, times, `c${id ?? 0}-`).map((missing) => ({
