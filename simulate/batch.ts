@@ -21,6 +21,9 @@ export interface Failure {
 
 export interface BatchResult {
   readonly ran: number;
+  readonly kills: number;
+  /** Records with a wrong cgroup that were said to be inferred. */
+  readonly wrongGuesses: number;
   readonly failures: readonly Failure[];
 }
 
@@ -28,16 +31,19 @@ const REPORT_EVERY = 500;
 
 export function runBatch(batch: Batch, progress: (ran: number) => void): BatchResult {
   const failures: Failure[] = [];
-  let ran = 0;
+  let [ran, kills, guesses] = [0, 0, 0];
   while (ran < batch.schedules && failures.length < batch.failures) {
     const seed = batch.first + ran * batch.step;
     const bug = batch.bug === null ? null : plantBug(batch.bug);
-    const problems = check(runSchedule(seed, bug, null));
+    const outcome = runSchedule(seed, bug, null);
+    const { problems, wrongGuesses } = check(outcome);
+    kills += outcome.truth.incidents.reduce((sum, { kills: some }) => sum + some.length, 0);
+    guesses += wrongGuesses;
     if (problems.length > 0) failures.push({ seed, problems });
     ran++;
     if (ran % REPORT_EVERY === 0) progress(ran);
   }
-  return { ran, failures };
+  return { ran, kills, wrongGuesses: guesses, failures };
 }
 
 /** The same on several cores: each worker takes every `workers`-th seed. */
@@ -56,6 +62,8 @@ export async function runOnCores(
   const results = await Promise.all(parts);
   return {
     ran: results.reduce((sum, { ran }) => sum + ran, 0),
+    kills: results.reduce((sum, { kills }) => sum + kills, 0),
+    wrongGuesses: results.reduce((sum, { wrongGuesses }) => sum + wrongGuesses, 0),
     failures: results.flatMap(({ failures }) => failures),
   };
 }

@@ -4,8 +4,18 @@ import type { StreamRecord } from "../src/sinks/sink.ts";
 import type { Outcome } from "./schedule.ts";
 import { allKills, type TrueKill, type Truth } from "./truth.ts";
 
-/** What a schedule got wrong, in one line each; empty when all is well. Knows the truth, never the ledger's state. */
-export function check(outcome: Outcome): string[] {
+export interface Verdict {
+  /** What a schedule got wrong, in one line each; empty when all is well. */
+  readonly problems: readonly string[];
+  /**
+   * Records whose cgroup is wrong and said to be inferred. Possible where counters alone tell: they have entries of kills
+   * that no source saw, and a kill of which only the log tells is dated to seconds.
+   */
+  readonly wrongGuesses: number;
+}
+
+/** Holds what was told against the truth; never looks at the ledger's state. */
+export function check(outcome: Outcome): Verdict {
   const final = new Map<string, KillRecord>();
   const problems = [...outcome.problems, ...checkStream(outcome.told, final)];
   const match = matchKills(outcome, [...final.values()]);
@@ -17,7 +27,7 @@ export function check(outcome: Outcome): string[] {
   if (isLossless(outcome) && outcome.contradictions > 0) {
     problems.push(`${outcome.contradictions} contradictions though nothing was lost or doubtful`);
   }
-  return problems;
+  return { problems, wrongGuesses: countWrongGuesses(match) };
 }
 
 export interface Match {
@@ -150,14 +160,15 @@ function isDoubled([first]: readonly TrueKill[]): boolean {
 /** Some source that sees single kills lost nothing. */
 function sawAll({ plan, lost, lives }: Outcome): boolean {
   if (plan.sources.log && lost.log === 0) return true;
-  return plan.sources.trace && lost.trace === 0 && lives === 1;
+  const late = plan.outages.some(({ source }) => source === "trace");
+  return plan.sources.trace && lost.trace === 0 && lives === 1 && !late;
 }
 
 function checkCgroups(outcome: Outcome, { known, unknown, left }: Match): string[] {
   const problems: string[] = [];
   for (const [record, kill] of known) {
     if (isRightCgroup(record, kill)) continue;
-    if (record.attribution === "inferred" && looksLikeMember(outcome.truth, kill)) continue;
+    if (record.attribution === "inferred") continue;
     const { path, id } = record.cgroup;
     problems.push(
       `${record.id} is ${record.attribution} in ${path}#${id}, was in ${kill.cgroup.path}#${kill.cgroup.id}`,
@@ -189,6 +200,12 @@ function looksLikeMember({ incidents }: Truth, kill: TrueKill): boolean {
     next = incident.at;
   }
   return false;
+}
+
+function countWrongGuesses({ known }: Match): number {
+  return [...known].filter(([record, kill]) => {
+    return record.attribution === "inferred" && !isRightCgroup(record, kill);
+  }).length;
 }
 
 function isRightCgroup(record: KillRecord, kill: TrueKill): boolean {

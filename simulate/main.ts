@@ -41,10 +41,11 @@ function tellOne(seed: number, bug: string | null, verbose: boolean): number {
   const outcome = runSchedule(seed, bug === null ? null : plantBug(bug), (at, what) => {
     if (verbose || !what.startsWith("seen ") || isKill(what)) lines.push({ at, what });
   });
-  const problems = check(outcome);
+  const { problems, wrongGuesses } = check(outcome);
   const { truth } = outcome;
   const story = lines.map(({ at, what }) => `${sayTime(at, truth)} ${what}`);
   print([...sayTruth(truth), ...story, ...sayPlan(outcome)]);
+  if (wrongGuesses > 0) print([`${wrongGuesses} inferred cgroups are wrong`]);
   print(problems.length === 0 ? ["all is well"] : problems.map((problem) => `WRONG: ${problem}`));
   return problems.length === 0 ? 0 : 1;
 }
@@ -67,14 +68,21 @@ async function runMany(seed: number, schedules: number, bug: string | null): Pro
     if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${schedules} schedules`);
   };
   const batch = { first: seed, step: 1, schedules, bug, failures: 20 };
-  const { ran, failures } = await runOnCores(batch, availableParallelism(), progress);
+  const { ran, kills, wrongGuesses, failures } = await runOnCores(
+    batch,
+    availableParallelism(),
+    progress,
+  );
   const perSecond = Math.round(ran / ((performance.now() - started) / 1000));
   if (process.stderr.isTTY) process.stderr.write("\r");
   const more = bug === null ? "" : ` --bug ${bug}`;
   for (const { seed: failed, problems } of failures) {
     print([`npm run simulate -- --seed ${failed}${more}  # ${problems[0]}`]);
   }
-  print([`${ran} schedules from seed ${seed}, ${failures.length} wrong, ${perSecond}/s`]);
+  const guesses = `${wrongGuesses} of ${kills} kills with a wrong inferred cgroup`;
+  print([
+    `${ran} schedules from seed ${seed}, ${failures.length} wrong, ${perSecond}/s, ${guesses}`,
+  ]);
   return failures.length === 0 ? 0 : 1;
 }
 

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
+import { test } from "node:test";
+import { type Batch, runBatch, runOnCores } from "./batch.ts";
+import { BUG_NAMES } from "./bugs.ts";
+
+/** Seeds that once found a mistake, in the order they were found. */
+const REGRESSIONS = [
+  1, 29, 38, 50, 54, 67, 75, 87, 141, 238, 388, 472, 510, 536, 542, 578, 685, 700, 711, 752, 843,
+  896, 903, 943, 1197, 1225, 1262, 1271, 1275, 1344, 1547, 1693, 1887, 2025, 2062, 2194, 2206, 2608,
+  2697, 3331, 3513, 4655, 5703, 6546,
+];
+
+const SCHEDULES = 20_000;
+/** Of 1,000 kills so many may have a wrong cgroup, when it is said to be inferred. */
+const WRONG_GUESSES_PER_THOUSAND = 1;
+/** A planted bug must show within so many schedules. */
+const BUG_SCHEDULES = 1_500;
+
+function silent(): void {}
+
+function batch(more: Partial<Batch> & Pick<Batch, "first">): Batch {
+  return { step: 1, schedules: 1, bug: null, failures: 5, ...more };
+}
+
+function repeat(
+  failures: readonly { readonly seed: number; readonly problems: readonly string[] }[],
+) {
+  return failures
+    .map(({ seed, problems }) => `npm run simulate -- --seed ${seed}  # ${problems.join("; ")}`)
+    .join("\n");
+}
+
+test("seeds that once found a mistake find none", () => {
+  const failures = REGRESSIONS.flatMap((first) => runBatch(batch({ first }), silent).failures);
+  assert.equal(failures.length, 0, repeat(failures));
+});
+
+test(`${SCHEDULES} random schedules: each kill once, the books balance, no cgroup is wrong`, async (t) => {
+  const first = Math.floor(Math.random() * 2 ** 40);
+  const all = batch({ first, schedules: SCHEDULES });
+  const { ran, kills, wrongGuesses, failures } = await runOnCores(
+    all,
+    availableParallelism(),
+    silent,
+  );
+  t.diagnostic(
+    `${ran} schedules from seed ${first}, ${kills} kills, ${wrongGuesses} wrong guesses`,
+  );
+  assert.equal(failures.length, 0, repeat(failures));
+  assert.ok(wrongGuesses <= (kills * WRONG_GUESSES_PER_THOUSAND) / 1000, `${wrongGuesses} guesses`);
+});
+
+for (const bug of BUG_NAMES) {
+  test(`planted bug ${bug} is caught`, async (t) => {
+    const all = batch({ first: 1, schedules: BUG_SCHEDULES, bug, failures: 1 });
+    const { ran, failures } = runBatch(all, silent);
+    t.diagnostic(`${bug}: caught after ${ran} schedules: ${failures[0]?.problems[0] ?? "never"}`);
+    assert.equal(failures.length, 1, `the simulator no longer catches ${bug}`);
+  });
+}
