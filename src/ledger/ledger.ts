@@ -10,7 +10,7 @@ import type {
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord, LedgerRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
-import { attributable, soleExplanation } from "./attribution.ts";
+import { attributions } from "./attribution.ts";
 import { type Count, forgetSteps } from "./book.ts";
 import { type CgroupBook, CgroupBooks } from "./cgroup-books.ts";
 import { KillIndex, killId, unknownKillId } from "./identity.ts";
@@ -455,10 +455,8 @@ export class Ledger {
 
   /** Kills whose cgroup nobody stamped, and the one book that has an entry too many at their time. */
   #attributeByCounters(): void {
-    for (const kill of this.#order.slice(-2_000)) {
-      if (!attributable(kill, this.#now)) continue;
-      const stamp = soleExplanation(kill, this.#books, this.#order, this.#now);
-      if (stamp !== null) this.#stamp(kill, stamp);
+    for (const { kill, stamp } of attributions(this.#books, this.#order, this.#now)) {
+      this.#stamp(kill, stamp);
     }
   }
 

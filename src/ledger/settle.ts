@@ -1,14 +1,8 @@
-import { covers, isHomeless, killsAfter } from "./attribution.ts";
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
-import {
-  belongs,
-  type CgroupBook,
-  type CgroupBooks,
-  isInside,
-  sureDeficitBy,
-} from "./cgroup-books.ts";
+import { belongs, type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
+import { findSurpluses, isHomeless, killsAfter } from "./surplus.ts";
 
 /** A kill only counters know of, before the ledger gives it an id. */
 export interface MissingKill {
@@ -38,7 +32,7 @@ export function missingKills(
   const later = killsAfter(order, by);
   const room = roomInNode(by, node, books, later);
   if (room <= 0) return [];
-  const candidates = innermostDeficits(by, books, later, order);
+  const candidates = innermostDeficits(books, order, by);
   const total = candidates.reduce((sum, { deficit }) => sum + deficit, 0);
   const [first] = candidates;
   // More entries in several cgroups than missing kills: some belong to kills that are known but nobody stamped.
@@ -69,19 +63,10 @@ interface Deficit {
  * Books with entries too many, without those that only repeat what a book inside them has. An entry that may be that of a
  * known kill nobody stamped is not missing.
  */
-function innermostDeficits(
-  by: number,
-  books: CgroupBooks,
-  later: readonly Kill[],
-  order: readonly Kill[],
-): Deficit[] {
-  const all: Deficit[] = [];
-  for (const book of books.all()) {
-    const raw = sureDeficitBy(book, books, by, later);
-    if (raw <= 0) continue;
-    const claimed = order.filter((kill) => isHomeless(kill) && covers(book, kill, order)).length;
-    if (raw > claimed) all.push({ book, deficit: raw - claimed });
-  }
+function innermostDeficits(books: CgroupBooks, order: readonly Kill[], by: number): Deficit[] {
+  const all = findSurpluses(books, order, by)
+    .map(({ book, sure, claimants }) => ({ book, deficit: sure - claimants.size }))
+    .filter(({ deficit }) => deficit > 0);
   return all.filter(({ book }) => !all.some((other) => isInside(other.book, book)));
 }
 

@@ -1,0 +1,114 @@
+import { type Step, unexplainedSteps } from "./book.ts";
+import {
+  belongs,
+  type CgroupBook,
+  type CgroupBooks,
+  isInside,
+  sureDeficitBy,
+} from "./cgroup-books.ts";
+import { isWithin } from "./identity.ts";
+import { bookWeight, type Kill, marginOf } from "./kill.ts";
+
+/** A kill is stamped this near to the moment its counter rises; a processor may be taken away between. */
+const SLACK_MICROSECONDS = 2_000;
+
+/** A cgroup's book with entries that no record in it explains, up to some moment. */
+export interface Surplus {
+  readonly book: CgroupBook;
+  /** Entries too many, those left out that may be the second of a group kill's first victim. */
+  sure: number;
+  /** Entries too many with those. */
+  raw: number;
+  /** When they were booked. */
+  readonly steps: Step[];
+  /** Known kills, not known to be anywhere else, that one of these entries may be. */
+  readonly claimants: Set<Kill>;
+}
+
+/** Its victim is known, its cgroup is not: some cgroup's book may have an entry that is this kill's. */
+export function isHomeless(kill: Kill): boolean {
+  return kill.cgroup === null && kill.victim !== null && kill.counted && kill.inNodeBook !== "no";
+}
+
+/** All books with entries too many by `by` (µs, monotonic). `order`: recent kills as the ledger learned of them. */
+export function findSurpluses(books: CgroupBooks, order: readonly Kill[], by: number): Surplus[] {
+  const later = killsAfter(order, by);
+  const surpluses: Surplus[] = [];
+  for (const book of books.all()) {
+    const sure = sureDeficitBy(book, books, by, later);
+    if (sure > 0) surpluses.push(makeSurplus(book, sure, order, by));
+  }
+  return surpluses;
+}
+
+function makeSurplus(book: CgroupBook, sure: number, order: readonly Kill[], by: number): Surplus {
+  const times = order
+    .filter((kill) => belongs(book, kill))
+    .flatMap((kill) => Array<number>(bookWeight(kill)).fill(kill.at.monotonicMicroseconds));
+  const steps = unexplainedSteps(book.count, times, SLACK_MICROSECONDS).filter(
+    (step) => step.to <= by,
+  );
+  const claimants = order.filter(
+    (kill) => mayBeIn(kill, book) && steps.some((step) => covers(step, kill)),
+  );
+  const raw = steps.reduce((sum, { delta }) => sum + delta, 0);
+  return { book, sure, raw: Math.max(raw, sure), steps, claimants: new Set(claimants) };
+}
+
+/** Nobody knows where it was, or only that it was somewhere below a cgroup above this one. */
+function mayBeIn(kill: Kill, { identity }: CgroupBook): boolean {
+  if (isHomeless(kill)) return true;
+  const { cgroup, attribution, victim } = kill;
+  if (cgroup === null || victim === null || attribution !== "inferred") return false;
+  return cgroup.path !== identity.path && isWithin(identity.path, cgroup.path);
+}
+
+function covers(step: Step, kill: Kill): boolean {
+  const at = kill.at.monotonicMicroseconds;
+  const margin = marginOf(kill.at) + SLACK_MICROSECONDS;
+  return step.delta > 0 && at >= step.from - margin && at <= step.to + margin;
+}
+
+/**
+ * The one book that has an entry for this kill, and one for each other kill that may claim it. Two such books, or fewer
+ * entries than claimants, are no answer. The entry is taken out of the book and those around it.
+ */
+export function takeSoleEntry(kill: Kill, surpluses: readonly Surplus[]): CgroupBook | null {
+  const candidates = surpluses.filter(({ claimants }) => claimants.has(kill));
+  const innermost = candidates.filter(
+    ({ book }) => !candidates.some((other) => isInside(other.book, book)),
+  );
+  const [only] = innermost;
+  if (only === undefined || innermost.length > 1 || !hasOneForEach(only, kill)) return null;
+  for (const surplus of candidates) {
+    if (surplus === only || isInside(only.book, surplus.book)) takeEntry(surplus, kill);
+  }
+  return only.book;
+}
+
+function hasOneForEach({ steps, claimants, raw, sure }: Surplus, kill: Kill): boolean {
+  const own = steps.filter((step) => covers(step, kill));
+  const entries = own.reduce((sum, { delta }) => sum + delta, 0) - (raw - sure);
+  const rivals = [...claimants].filter((rival) => own.some((step) => covers(step, rival)));
+  return entries >= rivals.length;
+}
+
+function takeEntry(surplus: Surplus, kill: Kill): void {
+  surplus.claimants.delete(kill);
+  surplus.sure--;
+  surplus.raw--;
+  const index = surplus.steps.findIndex((step) => covers(step, kill));
+  const step = surplus.steps[index];
+  if (step !== undefined) surplus.steps[index] = { ...step, delta: step.delta - 1 };
+}
+
+/** Kills that happened after `time`; the ledger learned of them later still. */
+export function killsAfter(order: readonly Kill[], time: number): Kill[] {
+  const later: Kill[] = [];
+  for (let index = order.length - 1; index >= 0; index--) {
+    const kill = order[index];
+    if (kill === undefined || kill.openedAt <= time) break;
+    if (kill.at.monotonicMicroseconds > time) later.push(kill);
+  }
+  return later;
+}
