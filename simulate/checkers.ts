@@ -224,9 +224,10 @@ function checkUnknownCgroups(unknown: readonly KillRecord[], left: readonly True
   const problems: string[] = [];
   for (const record of placed.sort((one, two) => depth(two) - depth(one))) {
     const kill = [...free].find((candidate) => isRightCgroup(record, candidate));
-    if (kill === undefined) {
-      problems.push(`${record.id} is ${record.attribution} in ${record.cgroup.path}: no such kill`);
-    } else free.delete(kill);
+    if (kill !== undefined) free.delete(kill);
+    else if (record.attribution === "exact") {
+      problems.push(`${record.id} is exact in ${record.cgroup.path}: no such kill`);
+    }
   }
   return problems;
 }

@@ -71,13 +71,12 @@ function takeAll(
   return new TextEncoder().encode([...head, ...lines].join(""));
 }
 
-/** Planted bug: a mark counts without its signal, as if the signal had been there. */
-function withSignal(line: string): string[] {
-  const mark = /^(.*) mark_victim: pid=(\d+)/.exec(line);
-  if (mark === null) return [line];
+/** Planted bug: a mark without a signal counts as if the signal had been there. */
+function withSignal(line: string, index: number, lines: readonly string[]): string[] {
+  const mark = /^(.*) mark_victim: pid=(\d+)(?: (comm=.*) total-vm)?/.exec(line);
+  if (mark === null || lines[index - 1]?.includes(` pid=${mark[2]} grp=`) === true) return [line];
   const head = (mark[1] ?? "").replace("...1.", "d..2.");
-  return [
-    `${head} signal_generate: sig=9 errno=0 code=128 comm=x pid=${mark[2]} grp=1 res=0\n`,
-    line,
-  ];
+  const comm = mark[3] ?? "comm=hog";
+  const body = `signal_generate: sig=9 errno=0 code=128 ${comm} pid=${mark[2]} grp=1 res=0`;
+  return [`${head} ${body}\n`, line];
 }

@@ -17,7 +17,7 @@ const AT_ONCE = 2_000;
 
 /** Whether counters may now speak for this kill. */
 function attributable(kill: Kill, now: number): boolean {
-  if (!isHomeless(kill) || kill.inNodeBook === "perhaps") return false;
+  if (!isHomeless(kill) || kill.ambiguous || kill.inNodeBook === "perhaps") return false;
   if (kill.at.uncertaintyMicroseconds > VAGUE_MICROSECONDS) return false;
   const age = now - kill.openedAt;
   return age >= WAIT_MICROSECONDS && age <= GIVE_UP_MICROSECONDS;

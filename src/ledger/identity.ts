@@ -112,22 +112,13 @@ export class KillIndex {
   }
 
   /**
-   * The kill that only a counter saw and that this evidence explains best. `alone`: no other cgroup has one that it might
-   * explain as well.
+   * The kills that only a counter saw and that this evidence may explain, the best first. All, whatever they say of time
+   * and place, when it `must` be one of them.
    */
-  findUnknown(
-    observation: KillObservation,
-    fits: (kill: Kill) => boolean = (kill) => mayExplain(observation, kill),
-  ): { readonly kill: Kill; readonly alone: boolean } | undefined {
-    if (!observation.counted) return undefined;
-    let best: Kill | undefined;
-    const cgroups = new Set<string | null>();
-    for (const kill of this.#unknown) {
-      if (!fits(kill)) continue;
-      cgroups.add(kill.cgroup?.path ?? null);
-      if (best === undefined || isBetter(kill, best, observation)) best = kill;
-    }
-    return best === undefined ? undefined : { kill: best, alone: cgroups.size === 1 };
+  findUnknown(observation: KillObservation, must: boolean): readonly Kill[] {
+    if (!observation.counted || this.#unknown.size === 0) return [];
+    const fits = [...this.#unknown].filter((kill) => must || mayExplain(observation, kill));
+    return fits.sort((one, two) => compareFit(one, two, observation.at));
   }
 
   #nearest(observation: KillObservation, fits: (kill: Kill) => boolean): Kill | undefined {
@@ -159,10 +150,9 @@ function mayExplain(observation: KillObservation, { window, cgroup }: Kill): boo
 }
 
 /** The nearer in time; of those it fits, the one that fewer kills still to come will fit, being over the soonest. */
-function isBetter(kill: Kill, best: Kill, { at }: KillObservation): boolean {
-  const gain = distanceTo(best, at) - distanceTo(kill, at);
-  if (gain !== 0) return gain > 0;
-  return (kill.window?.to ?? 0) < (best.window?.to ?? 0);
+function compareFit(one: Kill, two: Kill, at: Instant): number {
+  const nearer = distanceTo(one, at) - distanceTo(two, at);
+  return nearer !== 0 ? nearer : (one.window?.to ?? 0) - (two.window?.to ?? 0);
 }
 
 function distanceTo({ window }: Kill, { monotonicMicroseconds: at }: Instant): number {

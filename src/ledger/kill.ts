@@ -39,6 +39,8 @@ export interface Kill {
   skipped: boolean;
   /** Whether the node's book must have it; "perhaps" when it happened about when the book was opened. */
   inNodeBook: "yes" | "no" | "perhaps";
+  /** Several counters had a kill that it may be: no counter can tell its cgroup any more. */
+  ambiguous: boolean;
   /** When the ledger learned of it (µs, monotonic). */
   readonly openedAt: number;
   witnesses: SourceName[];
@@ -81,6 +83,7 @@ export function killFrom(
     counted: observation.counted,
     groupFirst: false,
     skipped: false,
+    ambiguous: false,
     witnesses: [observation.source],
     ...known,
   };

@@ -223,17 +223,25 @@ export class Ledger {
     else this.#merge(kill, observation);
   }
 
-  /** The kill that so far only a counter saw. That it is the same is concluded, and so is its cgroup from now on. */
+  /**
+   * The kill that so far only a counter saw. That it is the same is concluded, and so is its cgroup from now on; where
+   * several cgroups have one, nobody knows which of them it was.
+   */
   #identify(observation: KillObservation): Kill | undefined {
+    const fitting = this.#kills.findUnknown(observation, false);
     const found =
-      this.#kills.findUnknown(observation) ??
-      (this.#mustBeKnown(observation) ? this.#kills.findUnknown(observation, anyKill) : undefined);
-    if (found === undefined) return undefined;
-    const { kill, alone } = found;
-    if (kill.cgroup !== null && observation.cgroup === null) {
-      this.#stamp(kill, alone ? { ...kill.cgroup, basis: "counter" } : null);
+      fitting.length === 0 && this.#mustBeKnown(observation)
+        ? this.#kills.findUnknown(observation, true)
+        : fitting;
+    const [best] = found;
+    if (best === undefined || observation.cgroup !== null) return best;
+    const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path);
+    for (const kill of found) {
+      if (kill.cgroup === null) continue;
+      this.#stamp(kill, alone || kill !== best ? { ...kill.cgroup, basis: "counter" } : null);
     }
-    return kill;
+    best.ambiguous = !alone;
+    return best;
   }
 
   /** The node's book was read since, and every kill in it has a record. */
@@ -510,8 +518,4 @@ export class Ledger {
       version: kill.cgroup?.version ?? this.#books.version,
     });
   }
-}
-
-function anyKill(): boolean {
-  return true;
 }

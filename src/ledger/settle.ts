@@ -145,6 +145,7 @@ function unknownKill(window: Step, count: Count): MissingKill["kill"] {
     counted: true,
     groupFirst: false,
     skipped: false,
+    ambiguous: false,
     inNodeBook: "yes",
     witnesses: ["vmstat"],
   };
