@@ -102,13 +102,13 @@ function takeEntry(surplus: Surplus, kill: Kill): void {
   if (step !== undefined) surplus.steps[index] = { ...step, delta: step.delta - 1 };
 }
 
-/** Kills that happened after `time`; the ledger learned of them later still. */
+/** Kills that surely happened after `time`; the ledger learned of them later still. */
 export function killsAfter(order: readonly Kill[], time: number): Kill[] {
   const later: Kill[] = [];
   for (let index = order.length - 1; index >= 0; index--) {
     const kill = order[index];
     if (kill === undefined || kill.openedAt <= time) break;
-    if (kill.at.monotonicMicroseconds > time) later.push(kill);
+    if (kill.at.monotonicMicroseconds - marginOf(kill.at) > time) later.push(kill);
   }
   return later;
 }
