@@ -118,11 +118,17 @@ export function unexplainedSteps(
 ): Step[] {
   const left = count.steps.map((step) => step.delta);
   const place = (time: number, margin: number): boolean => {
-    const index = count.steps.findIndex(
-      (step, at) => (left[at] ?? 0) > 0 && time >= step.from - margin && time <= step.to + margin,
-    );
-    if (index >= 0) left[index] = (left[index] ?? 0) - 1;
-    return index >= 0;
+    let best = -1;
+    let bestDistance = margin;
+    count.steps.forEach((step, index) => {
+      const distance = Math.max(0, step.from - time, time - step.to);
+      if ((left[index] ?? 0) === 0 || distance > bestDistance) return;
+      if (best >= 0 && distance === bestDistance) return;
+      best = index;
+      bestDistance = distance;
+    });
+    if (best >= 0) left[best] = (left[best] ?? 0) - 1;
+    return best >= 0;
   };
   const loose = killTimes.filter((time) => !place(time, 0));
   for (const time of loose) place(time, slack);

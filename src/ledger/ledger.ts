@@ -443,8 +443,7 @@ export class Ledger {
     const settledAt = opened + 3 * this.#settleMicroseconds;
     if (this.#node.totals.perhaps === 0 || this.#now < settledAt) return;
     const by = this.#now - this.#settleMicroseconds;
-    const settled = this.#order.filter((kill) => kill.openedAt <= by);
-    this.#node.decide(settled, (kill, held) => {
+    this.#node.decide(this.#order, by, (kill, held) => {
       this.#rebook(kill, () => {
         kill.inNodeBook = held;
       });

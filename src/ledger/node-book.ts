@@ -1,7 +1,15 @@
 import type { CounterObservation } from "../model/observation.ts";
 import type { Instant } from "../model/time.ts";
-import { booked, bookedBy, type Count, openCount, readCount } from "./book.ts";
-import { bookWeight, type Kill, marginOf } from "./kill.ts";
+import {
+  booked,
+  bookedBy,
+  type Count,
+  openCount,
+  readCount,
+  type Step,
+  unexplainedSteps,
+} from "./book.ts";
+import { bookWeight, type Kill, LATE_CLOCK_MICROSECONDS, marginOf } from "./kill.ts";
 
 /** Totals of what the records say, to hold against the node's book. Plain data for the checkpoint. */
 export interface Totals {
@@ -68,20 +76,25 @@ export class NodeBook {
   }
 
   /**
-   * Decides of `kills` that the book may have or not: the latest are in it, as many as it takes to explain it. `rebook`
-   * changes what the books know of a kill.
+   * Decides of the kills known by `by` that the book may have or not, the latest first: it has one if it rose when that
+   * kill may have happened, and nobody else's kill explains that. `rebook` changes what the books know of a kill.
    */
-  decide(kills: readonly Kill[], rebook: (kill: Kill, held: "yes" | "no") => void): void {
+  decide(
+    order: readonly Kill[],
+    by: number,
+    rebook: (kill: Kill, held: "yes" | "no") => void,
+  ): void {
     if (this.count === null || this.totals.perhaps === 0) return;
-    const { recorded, doubled } = this.totals;
-    let unexplained = booked(this.count) - recorded - doubled;
-    const doubtful = kills.filter((kill) => kill.inNodeBook === "perhaps");
+    const times = order
+      .filter((kill) => kill.inNodeBook === "yes")
+      .flatMap((kill) => Array<number>(bookWeight(kill)).fill(kill.at.monotonicMicroseconds));
+    const steps = unexplainedSteps(this.count, times, LATE_CLOCK_MICROSECONDS).filter(
+      (step) => step.to <= by,
+    );
+    const left = steps.flatMap((step) => Array<Step>(step.delta).fill(step));
+    const doubtful = order.filter((kill) => kill.inNodeBook === "perhaps" && kill.openedAt <= by);
     doubtful.sort((one, two) => two.at.monotonicMicroseconds - one.at.monotonicMicroseconds);
-    for (const kill of doubtful) {
-      const held = unexplained >= Math.max(1, bookWeight(kill));
-      if (held) unexplained -= bookWeight(kill);
-      rebook(kill, held ? "yes" : "no");
-    }
+    for (const kill of doubtful) rebook(kill, takeEntries(left, kill) ? "yes" : "no");
   }
 
   /** Records that the book has: those that it must have, and of those it may have as many as it takes to explain it. */
@@ -123,6 +136,17 @@ export class NodeBook {
     const explained = this.recorded() + this.doubles(groupsBooked) - laterWeight;
     return bookedBy(this.count, time) - explained;
   }
+}
+
+/** Takes as many entries as the kill has out of those booked when it may have happened; false when there are too few. */
+function takeEntries(left: Step[], kill: Kill): boolean {
+  const at = kill.at.monotonicMicroseconds;
+  const margin = marginOf(kill.at);
+  const fits = (step: Step) => at >= step.from - margin && at <= step.to + margin;
+  const weight = Math.max(1, bookWeight(kill));
+  if (left.filter(fits).length < weight) return false;
+  for (let taken = 0; taken < weight; taken++) left.splice(left.findLastIndex(fits), 1);
+  return true;
 }
 
 export function emptyTotals(): Totals {
