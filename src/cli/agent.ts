@@ -14,6 +14,8 @@ import { lockState } from "./state-lock.ts";
 
 /** Longest time from the signal to the end. */
 const STOP_SECONDS = 0.9;
+/** The instance that stays behind and records while no agent runs; others are for tests and second agents. */
+const INSTANCE = "oomwitness";
 const DAY_MICROSECONDS = 86_400_000_000;
 
 /** `oomwitness agent`: the daemon, until a signal ends it. */
@@ -70,10 +72,11 @@ class Agent {
 
   #start(): Pipeline {
     const { host, version } = this.#context;
+    const instanceName = textOption(this.#options, "traceInstance") ?? INSTANCE;
     this.#pipeline = startPipeline(host, {
       sources: sourceOptions(this.#options, {
-        instanceName: "oomwitness",
-        keepInstance: true,
+        instanceName,
+        keepInstance: instanceName === INSTANCE,
         history: true,
       }),
       stateDirectory: this.#directory,

@@ -24,7 +24,7 @@ interface CommandPlan {
   load(): Promise<{ readonly run: Run }>;
 }
 
-const json = () => new Option("--json", "print records as JSON").env("OOMWITNESS_JSON");
+const json = () => new Option("--json", "print JSON, for programs").env("OOMWITNESS_JSON");
 const stateDir = () =>
   new Option(
     "--state-dir <path>",
@@ -33,7 +33,7 @@ const stateDir = () =>
     .env("OOMWITNESS_STATE_DIR")
     .argParser(parsePath);
 const node = () =>
-  new Option("--node <name>", "name of this node in records (default: the host name)")
+  new Option("--node <name>", "name of this node in records; the host name unless given")
     .env("OOMWITNESS_NODE")
     .argParser(parseNode);
 const root = (name: string) => () =>
@@ -92,6 +92,14 @@ const PLANS: readonly CommandPlan[] = [
           .env("OOMWITNESS_KEEP_SIZE")
           .argParser(parseSize)
           .default(256 * 2 ** 20, "256MiB"),
+      () =>
+        new Option(
+          "--trace-instance <name>",
+          "private trace instance; the default one goes on recording between runs",
+        )
+          .env("OOMWITNESS_TRACE_INSTANCE")
+          .argParser(parseNode)
+          .default("oomwitness"),
       node,
       ...roots,
     ],
@@ -125,7 +133,7 @@ const PLANS: readonly CommandPlan[] = [
     summary: "show everything known about one kill",
     about:
       "Shows everything known about one recorded kill, and what is not known. The first characters of the id are enough.",
-    example: ["oomwitness show 3f2a9c"],
+    example: ["oomwitness show 4219-2"],
     options: [json, stateDir],
     load: () => import("./show.ts"),
   },
@@ -139,7 +147,7 @@ const PLANS: readonly CommandPlan[] = [
       json,
       seconds(
         "--patience <seconds>",
-        "wait so long for a source (default: 5)",
+        "longest wait for a source; 5 s unless given",
         "OOMWITNESS_PATIENCE",
       ),
       stateDir,
@@ -157,7 +165,7 @@ const PLANS: readonly CommandPlan[] = [
       json,
       seconds(
         "--patience <seconds>",
-        "wait so long for the sources (default: 10)",
+        "longest wait for the sources; 10 s unless given",
         "OOMWITNESS_PATIENCE",
       ),
       ...roots,
