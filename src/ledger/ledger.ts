@@ -198,7 +198,7 @@ export class Ledger {
       this.#outbox.forget(known);
       this.#order = this.#order.filter((other) => other !== known);
     }
-    const kept: Kill = { ...kill, inNodeBook: this.#node.holds(kill.at) };
+    const kept: Kill = { ...kill, inNodeBook: this.#node.holdsAgain(kill) };
     this.#node.enter(kept, 1);
     this.#books.enter(kept, 1);
     this.#remember(kept);
@@ -432,7 +432,7 @@ export class Ledger {
   #reenterNodeBook(): void {
     for (const kill of this.#order) {
       this.#node.enter(kill, -1);
-      kill.inNodeBook = this.#node.holds(kill.at);
+      kill.inNodeBook = this.#node.holdsAgain(kill);
       this.#node.enter(kill, 1);
     }
   }

@@ -60,6 +60,12 @@ export class NodeBook {
     return sinceOpening > 0 ? "yes" : "no";
   }
 
+  /** The same of a kill of an earlier process. One that came out of a book is in it, unless that was an older book. */
+  holdsAgain(kill: Pick<Kill, "at" | "window">): Kill["inNodeBook"] {
+    if (this.count === null || kill.window === null) return this.holds(kill.at);
+    return kill.window.to > this.count.openedAt ? "yes" : "no";
+  }
+
   enter(kill: Kill, sign: 1 | -1): void {
     const { totals } = this;
     if (kill.inNodeBook === "no") return;
