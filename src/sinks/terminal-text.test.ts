@@ -7,7 +7,6 @@ import {
   safeText,
   shortenEnd,
   shortenMiddle,
-  shortenStart,
   textColumns,
   wrapText,
 } from "./terminal-text.ts";
@@ -63,7 +62,6 @@ test("marks beyond two on one letter are escaped: they would climb over other li
 test("shortening keeps the telling part", () => {
   assert.equal(shortenMiddle("/kubepods.slice/podx/abc.scope", 17, UTF8), "/kube…x/abc.scope");
   assert.equal(shortenEnd("Web Content", 8, UTF8), "Web Con…");
-  assert.equal(shortenStart("/a/long/path", 6, UTF8), "…/path");
   assert.equal(shortenEnd("Web Content", 8, ASCII), "Web Co..");
   assert.equal(shortenMiddle("short", 17, UTF8), "short");
 });
@@ -81,7 +79,7 @@ test("law: whatever comes, nothing unprintable leaves and no width is exceeded",
     fc.boolean(),
     (text, limit, unicode) => {
       const options = { unicode };
-      for (const shorten of [shortenEnd, shortenMiddle, shortenStart]) {
+      for (const shorten of [shortenEnd, shortenMiddle]) {
         const short = shorten(text, limit, options);
         assert.ok(textColumns(short, UTF8) <= limit, `${JSON.stringify(short)} in ${limit}`);
         assert.doesNotMatch(short, FORBIDDEN);

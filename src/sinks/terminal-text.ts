@@ -59,15 +59,6 @@ export function shortenEnd(text: string, limit: number, options: TextOptions): s
   return room < 1 ? joinCells(takeFirst(cells, limit)) : joinCells(takeFirst(cells, room)) + mark;
 }
 
-/** Safe text in at most `limit` columns, the start cut: for paths, whose end names the thing. */
-export function shortenStart(text: string, limit: number, options: TextOptions): string {
-  const cells = cellsOf(text, options);
-  if (countColumns(cells) <= limit) return joinCells(cells);
-  const mark = ellipsis(options);
-  const room = limit - mark.length;
-  return room < 1 ? joinCells(takeLast(cells, limit)) : mark + joinCells(takeLast(cells, room));
-}
-
 /** Safe text filled up with spaces to `width` columns; never cut. */
 export function padEnd(text: string, width: number, options: TextOptions): string {
   return text + " ".repeat(Math.max(0, width - textColumns(text, options)));

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { oomwitness, type Running } from "./testing/command.ts";
+import { oomwitness, type Running } from "./run-command.ts";
 
 const IS_ROOT = process.getuid?.() === 0;
 /** No user has this id. */

@@ -14,7 +14,7 @@ export interface Running {
   until(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-const ROOT = path.join(import.meta.dirname, "../../..");
+const ROOT = path.join(import.meta.dirname, "../..");
 const PATIENCE_MILLISECONDS = 15_000;
 /** No command under test runs longer; one that hangs is a failure, not a hanging check. */
 const LONGEST_MILLISECONDS = 60_000;
