@@ -75,7 +75,11 @@ function hasFailureType(error: unknown, failureType: string): boolean {
   return error instanceof Error && "failureType" in error && error.failureType === failureType;
 }
 
+/** The message and where in our own files it came from; Node's own frames and the repeated values say nothing more. */
 function describe(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return typeof cause === "string" ? cause : inspect(cause, { depth: 5, colors: false });
+  if (typeof cause === "string") return cause;
+  if (!(cause instanceof Error)) return inspect(cause, { depth: 5, colors: false });
+  const lines = (cause.stack ?? cause.message).split("\n");
+  return lines.filter((line) => !/^\s+at .*node:internal/.test(line)).join("\n");
 }
