@@ -5,7 +5,7 @@ import { type LineOptions, paint, sign } from "../sinks/terminal-style.ts";
 import { safeText, wrapText } from "../sinks/terminal-text.ts";
 import { localOffsetMinutes } from "./console.ts";
 import { type EnvironmentFact, environmentFacts } from "./doctor-facts.ts";
-import { type Context, sourceOptions, stateDirectory } from "./environment.ts";
+import { type Context, passingInstance, sourceOptions, stateDirectory } from "./environment.ts";
 import type { ExitStatus } from "./errors.ts";
 import { flagOption, numberOption, type RawOptions } from "./options.ts";
 
@@ -22,7 +22,7 @@ const DEFAULT_PATIENCE_SECONDS = 5;
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
   const { console, host } = context;
   const sources = sourceOptions(options, {
-    instanceName: `oomwitness-doctor-${context.pid}`,
+    instanceName: passingInstance(context),
     keepInstance: false,
     history: false,
   });

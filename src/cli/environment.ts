@@ -25,6 +25,11 @@ export function sourceOptions(
   };
 }
 
+/** The trace instance of a command that passes: by this name the next start removes what a killed one left behind. */
+export function passingInstance(context: Context): string {
+  return `oomwitness-watch-${context.pid}`;
+}
+
 /** The release as `uname -r` prints it; `unknown` when /proc is not there. */
 export function kernelRelease(host: Host, sources: { readonly procRoot: string }): string {
   return host.files.tryReadText(`${sources.procRoot}/sys/kernel/osrelease`)?.trim() || "unknown";

@@ -6,7 +6,7 @@ import { parseRfc3339 } from "../sinks/time-bound.ts";
 import type { SourceOptions } from "../sources/source.ts";
 import { localOffsetMinutes } from "./console.ts";
 import { afterSeconds, atMost, KillCounter } from "./ending.ts";
-import { type Context, sourceOptions } from "./environment.ts";
+import { type Context, passingInstance, sourceOptions } from "./environment.ts";
 import { CliError, type ExitStatus } from "./errors.ts";
 import { flagOption, numberOption, type RawOptions } from "./options.ts";
 import { createTestCgroup } from "./selftest-cgroup.ts";
@@ -39,7 +39,7 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
   const { console } = context;
   const patience = numberOption(options, "patience") ?? DEFAULT_PATIENCE_SECONDS;
   const sources = sourceOptions(options, {
-    instanceName: `oomwitness-selftest-${context.pid}`,
+    instanceName: passingInstance(context),
     keepInstance: false,
     history: false,
   });

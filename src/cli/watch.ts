@@ -4,7 +4,7 @@ import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createTerminal } from "../sinks/terminal.ts";
 import { localOffsetMinutes } from "./console.ts";
 import { afterSeconds, atMost, KillCounter } from "./ending.ts";
-import { type Context, kernelRelease, sourceOptions } from "./environment.ts";
+import { type Context, kernelRelease, passingInstance, sourceOptions } from "./environment.ts";
 import type { ExitStatus } from "./errors.ts";
 import { flagOption, numberOption, type RawOptions, textOption } from "./options.ts";
 
@@ -20,7 +20,7 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
   let output: Sink | null = null;
   const pipeline: Pipeline = startPipeline(host, {
     sources: sourceOptions(options, {
-      instanceName: `oomwitness-watch-${context.pid}`,
+      instanceName: passingInstance(context),
       keepInstance: false,
       history,
     }),
