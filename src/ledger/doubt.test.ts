@@ -83,3 +83,68 @@ test("a journal older than the checkpoint changes nothing", () => {
   if (old !== undefined) ledger.restore(old);
   assert.equal(ledger.kill(opened?.id ?? "")?.cgroup?.path, "/a");
 });
+
+test("late evidence of kills that only the node's counter saw finds a place for each", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(count("node", [9, 10], 2));
+  ledger.observe(count("node", [10, 11], 3));
+  let opened = settle(ledger, 14);
+  for (const [index, seconds] of [9.5, 9.6, 10.5].entries()) {
+    ledger.observe(kill("tracefs", seconds, 100 + index));
+  }
+  opened += settle(ledger, 30);
+  assert.equal(opened, 3);
+  assert.deepEqual(balance(ledger), [3, 3, 0]);
+});
+
+test("of two kills and one entry nobody knows whose it is", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(kill("tracefs", 10, 100));
+  ledger.observe(kill("tracefs", 10.001, 200));
+  ledger.observe(count("node", [9, 10.1], 2));
+  ledger.observe(count({ path: "/a", id: 7 }, [9, 10.1], 1));
+  assert.equal(settle(ledger, 20), 2);
+  assert.equal(ledger.summary().unattributed, 2);
+});
+
+test("the second entry of a group's first victim is known when the log lost what stood between", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(kill("kernel-log", 10, 100, { sequence: "5" }));
+  ledger.observe(kill("kernel-log", 10.001, 100, { sequence: "900" }));
+  ledger.observe(count("node", [9, 10.1], 2));
+  assert.equal(settle(ledger, 20), 1);
+  assert.deepEqual(balance(ledger), [1, 1, 0]);
+});
+
+test("what a kill had not told when its process died is told by the next", () => {
+  const before = newLedger();
+  before.observe(kill("tracefs", 10, 100));
+  before.take();
+  before.observe(kill("kernel-log", 10, 100, { cgroup: stamp("/a", "kernel") }));
+  const ledger = newLedger(11, structuredClone(before.state()));
+  ledger.advance(12 * SECOND);
+  assert.deepEqual(
+    ledger.take().map(({ revision, cgroup }) => [revision, cgroup.path]),
+    [[1, "/a"]],
+  );
+});
+
+test("a member of a group kill stays one when its own evidence comes again", () => {
+  const ledger = newLedger();
+  const [first, member] = [
+    kill("tracefs", 10, 100, { sequence: "0:1" }),
+    kill("tracefs", 10, 200, { sequence: "0:2" }),
+  ];
+  ledger.observe(first);
+  ledger.observe(member);
+  const group = { kind: "group", source: "tracefs", incident: "0:1", cgroup: null } as const;
+  ledger.observe({ ...group, sequence: "0:3", at: at(10), members: ["0:1", "0:2"] });
+  ledger.observe(member);
+  ledger.advance(12 * SECOND);
+  const incidents = ledger.take().map(({ incident }) => incident);
+  assert.equal(new Set(incidents.map(({ id }) => id)).size, 1);
+  assert.ok(incidents.every((incident) => incident.group));
+});

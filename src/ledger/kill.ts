@@ -175,3 +175,14 @@ export function mergeTrigger(
   if (current === null || offered === null) return current ?? offered;
   return { pid: current.pid ?? offered.pid, comm: current.comm ?? offered.comm };
 }
+
+/** Kills that surely happened after `time`; the ledger learned of them later still. */
+export function killsAfter(order: readonly Kill[], time: number): Kill[] {
+  const later: Kill[] = [];
+  for (let index = order.length - 1; index >= 0; index--) {
+    const kill = order[index];
+    if (kill === undefined || kill.openedAt <= time) break;
+    if (kill.at.monotonicMicroseconds - marginOf(kill.at) > time) later.push(kill);
+  }
+  return later;
+}

@@ -9,7 +9,7 @@ import {
   type Step,
   unexplainedSteps,
 } from "./book.ts";
-import { bookWeight, type Kill, LATE_CLOCK_MICROSECONDS, marginOf } from "./kill.ts";
+import { bookWeight, type Kill, killsAfter, LATE_CLOCK_MICROSECONDS, marginOf } from "./kill.ts";
 
 /** Totals of what the records say, to hold against the node's book. Plain data for the checkpoint. */
 export interface Totals {
@@ -100,7 +100,26 @@ export class NodeBook {
     const left = steps.flatMap((step) => Array<Step>(step.delta).fill(step));
     const doubtful = order.filter((kill) => kill.inNodeBook === "perhaps" && kill.openedAt <= by);
     doubtful.sort((one, two) => two.at.monotonicMicroseconds - one.at.monotonicMicroseconds);
-    for (const kill of doubtful) rebook(kill, takeEntries(left, kill) ? "yes" : "no");
+    const fitting = doubtful.filter((kill) => takeEntries(left, kill));
+    for (const kill of fitting) rebook(kill, "yes");
+    // Where times fit badly the number still counts: an entry of nobody else's is one of theirs.
+    for (const kill of doubtful) {
+      if (fitting.includes(kill)) continue;
+      const room = this.#nobodysBy(order, by);
+      rebook(kill, room >= Math.max(1, bookWeight(kill)) ? "yes" : "no");
+    }
+  }
+
+  /** Entries up to `by` beyond those of kills that may have happened by then. */
+  #nobodysBy(order: readonly Kill[], by: number): number {
+    if (this.count === null) return 0;
+    const later = killsAfter(order, by);
+    const laterWeight = later.reduce(
+      (sum, kill) => sum + (kill.inNodeBook === "yes" ? bookWeight(kill) : 0),
+      0,
+    );
+    const { recorded, doubled } = this.totals;
+    return bookedBy(this.count, by) - (recorded + doubled - laterWeight);
   }
 
   /** Records that the book has: those that it must have, and of those it may have as many as it takes to explain it. */

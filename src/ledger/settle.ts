@@ -1,8 +1,8 @@
 import { type Count, type Step, unexplainedSteps } from "./book.ts";
 import { belongs, type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
-import { attributionOf, bookWeight, type Kill } from "./kill.ts";
+import { attributionOf, bookWeight, type Kill, killsAfter } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
-import { findSurpluses, isHomeless, killsAfter } from "./surplus.ts";
+import { findSurpluses, isHomeless } from "./surplus.ts";
 
 /** A kill only counters know of, before the ledger gives it an id. */
 export interface MissingKill {

@@ -7,7 +7,7 @@ import {
   sureDeficitBy,
 } from "./cgroup-books.ts";
 import { isWithin } from "./identity.ts";
-import { bookWeight, type Kill, marginOf } from "./kill.ts";
+import { bookWeight, type Kill, killsAfter, marginOf } from "./kill.ts";
 
 /** A kill is stamped this near to the moment its counter rises; a processor may be taken away between. */
 const SLACK_MICROSECONDS = 2_000;
@@ -100,15 +100,4 @@ function takeEntry(surplus: Surplus, kill: Kill): void {
   const index = surplus.steps.findIndex((step) => covers(step, kill));
   const step = surplus.steps[index];
   if (step !== undefined) surplus.steps[index] = { ...step, delta: step.delta - 1 };
-}
-
-/** Kills that surely happened after `time`; the ledger learned of them later still. */
-export function killsAfter(order: readonly Kill[], time: number): Kill[] {
-  const later: Kill[] = [];
-  for (let index = order.length - 1; index >= 0; index--) {
-    const kill = order[index];
-    if (kill === undefined || kill.openedAt <= time) break;
-    if (kill.at.monotonicMicroseconds - marginOf(kill.at) > time) later.push(kill);
-  }
-  return later;
 }
