@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KillRecord, LedgerRecord, SourceRecord } from "../../../src/model/record.ts";
+
+const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
+
+/** A real agent on a state directory and a port of its own. */
+export class TestAgent {
+  readonly stateDirectory: string;
+  readonly port: number;
+  #child: ChildProcess | null = null;
+  #output = "";
+
+  private constructor(port: number) {
+    this.port = port;
+    this.stateDirectory = mkdtempSync(join(tmpdir(), "oomwitness-test-"));
+  }
+
+  static async create(): Promise<TestAgent> {
+    return new TestAgent(await freePort());
+  }
+
+  /** Starts the program and waits until every source has reported. */
+  async start(): Promise<void> {
+    this.spawn();
+    const deadline = Date.now() + 30_000;
+    while (Date.now() < deadline) {
+      if (this.#child?.exitCode !== null) throw new Error(`agent ended: ${this.#output}`);
+      const ready = await fetch(this.url("/readyz")).catch(() => null);
+      if (ready?.ok === true) return;
+      await sleep(25);
+    }
+    throw new Error(`agent not ready in 30 s: ${this.#output}`);
+  }
+
+  /** Starts the program and does not wait. */
+  spawn(): void {
+    const listen = `127.0.0.1:${this.port}`;
+    const args = ["agent", "--state-dir", this.stateDirectory, "--listen", listen];
+    const child = spawn(OOMWITNESS, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#output = "";
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString()).slice(-4000);
+    };
+    child.stdout.on("data", keep);
+    child.stderr.on("data", keep);
+    this.#child = child;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** `kill -9`, and wait until it is gone. */
+  async kill9(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop();
+    rmSync(this.stateDirectory, { recursive: true, force: true });
+  }
+
+  url(path: string): string {
+    return `http://127.0.0.1:${this.port}${path}`;
+  }
+
+  async get(path: string): Promise<unknown> {
+    const response = await fetch(this.url(path));
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  async ledger(): Promise<LedgerRecord> {
+    return (await this.get("/api/v1/ledger")) as LedgerRecord;
+  }
+
+  async sources(): Promise<readonly SourceRecord[]> {
+    return ((await this.get("/api/v1/sources")) as { items: SourceRecord[] }).items;
+  }
+
+  /** All recorded kills, every page, newest first. */
+  async kills(): Promise<KillRecord[]> {
+    const kills: KillRecord[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = (await this.get(`/api/v1/kills?limit=1000${query}`)) as {
+        items: KillRecord[];
+        next: string | null;
+      };
+      kills.push(...page.items);
+      cursor = page.next;
+    } while (cursor !== null);
+    return kills;
+  }
+
+  /** Waits until the books have come to rest: nothing changed for `quietMilliseconds`. */
+  async settle(quietMilliseconds = 3_500): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    let last = "";
+    let since = Date.now();
+    while (Date.now() < deadline) {
+      const now = JSON.stringify(await this.ledger());
+      if (now !== last) {
+        last = now;
+        since = Date.now();
+      }
+      if (Date.now() - since >= quietMilliseconds) return;
+      await sleep(100);
+    }
+    throw new Error(`the books did not come to rest in 60 s: ${last}`);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((done) => child.once("exit", done));
+    child.kill(signal);
+    await ended;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
