@@ -62,6 +62,7 @@ export class SimulatedHost implements Host {
     this.processes = {
       stream: (_path, handler) => new LogReader(kernel, clockwork, life, handler),
       streamCommand: refuse,
+      raisePriority: () => false,
       isAlive: () => false,
     };
   }

@@ -82,6 +82,11 @@ export interface Processes {
   stream(path: string, handler: StreamHandler): StreamHandle;
   /** Runs a program (absolute name or on PATH) and streams its standard output in the same way. */
   streamCommand(command: string, args: readonly string[], handler: StreamHandler): StreamHandle;
+  /**
+   * Asks the scheduler to run this thread and children started from now on before others (`nice`, -20 … 19). False when
+   * that needs a privilege we lack. A victim's /proc entry is gone within milliseconds of the kill.
+   */
+  raisePriority(nice: number): boolean;
   /** Whether a process with this pid exists. */
   isAlive(pid: number): boolean;
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { setPriority } from "node:os";
 import { codeOf } from "./errors.ts";
 import type { Processes, StreamHandle, StreamHandler } from "./host.ts";
 import { streamByPolling } from "./polling.ts";
@@ -22,8 +23,18 @@ export function createProcesses(kind?: ReaderKind): Processes {
         ? streamByPolling(path, handler)
         : streamChild(reader(), "cat", [path], handler),
     streamCommand: (command, args, handler) => streamChild(reader(), command, args, handler),
+    raisePriority,
     isAlive,
   };
+}
+
+function raisePriority(nice: number): boolean {
+  try {
+    setPriority(0, nice);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -101,6 +101,7 @@ class Bench {
           this.commands.push(command);
           return open(handler);
         },
+        raisePriority: () => false,
         isAlive: () => false,
       },
     };
