@@ -25,9 +25,13 @@ export function plantBug(name: string): Bug | null {
 type Planted = Omit<Bug, "name">;
 
 const BUGS: Readonly<Record<string, () => Planted>> = {
-  /** The second kill of a group's first victim is taken for a kill of its own. */
+  /** The second kill of a group's first victim is taken for a kill of somebody else: a repeat alone the ledger would know. */
   "repeat-is-a-kill": () =>
-    eachKill((kill) => (kill.repeat ? { ...kill, repeat: false, incident: kill.sequence } : kill)),
+    eachKill((kill) => {
+      if (!kill.repeat) return kill;
+      const victim = { ...kill.victim, tid: kill.victim.tid + 500_000 };
+      return { ...kill, victim, repeat: false, incident: kill.sequence };
+    }),
   /** A second kill is dropped, as if the books did not have it, and so is the word that it was a group kill. */
   "repeat-is-nothing": () => ({
     observed: (observations) =>
