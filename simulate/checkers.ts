@@ -134,8 +134,9 @@ function checkTotals(outcome: Outcome, { unknown, left }: Match): string[] {
  * Kills shortly before the books were opened whose time only the log tells: it may be wrong by more, so that they may be
  * taken for kills the books have.
  */
-function undatable({ truth, plan, booksFrom, lost }: Outcome): number {
-  if (!plan.sources.log || (plan.sources.trace && lost.trace === 0)) return 0;
+function undatable({ truth, plan, booksFrom, lost, lives }: Outcome): number {
+  const traced = plan.sources.trace && lost.trace === 0 && lives === 1;
+  if (!plan.sources.log || traced) return 0;
   return allKills(truth).filter((kill) => kill.counted && kill.at <= booksFrom).length;
 }
 

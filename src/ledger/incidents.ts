@@ -66,6 +66,16 @@ export class Incidents {
     return this.#byKey.get(`${source}:${sequence}`)?.group === true;
   }
 
+  /** The other kills of the runs this kill belongs to, as any source tells. */
+  companions(kill: Kill): Kill[] {
+    return PRECEDENCE.flatMap((source) => {
+      const sequence = kill.incidents[source];
+      const incident =
+        sequence === undefined ? undefined : this.#byKey.get(`${source}:${sequence}`);
+      return [...(incident?.kills ?? [])].filter((other) => other !== kill);
+    });
+  }
+
   /** The id of the incident for a record: that of its first kill; a kill alone is its own. */
   idOf(kill: Kill): string {
     const known = PRECEDENCE.flatMap((source) => {

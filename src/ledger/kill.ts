@@ -56,9 +56,13 @@ export const LATE_CLOCK_MICROSECONDS = 2_000_000;
 const EXACT_MICROSECONDS = 10_000;
 
 /** The true time lies within ± this of what was stamped, µs. */
-export function marginOf({ uncertaintyMicroseconds }: Instant): number {
-  const late = uncertaintyMicroseconds > EXACT_MICROSECONDS ? LATE_CLOCK_MICROSECONDS : 0;
-  return uncertaintyMicroseconds + late;
+export function marginOf(at: Instant): number {
+  return at.uncertaintyMicroseconds + (isExact(at) ? 0 : LATE_CLOCK_MICROSECONDS);
+}
+
+/** Dated by the trace, not by the log. */
+export function isExact({ uncertaintyMicroseconds }: Instant): boolean {
+  return uncertaintyMicroseconds <= EXACT_MICROSECONDS;
 }
 
 /** The kill as its first evidence tells it. */

@@ -346,6 +346,17 @@ export class Ledger {
     if (observation.group) this.#incidents.of(source, incident).group = true;
     const joined = this.#incidents.join(kill, source, incident);
     if (joined.group) this.#markGroup(joined);
+    if (kill.doubled) this.#beOnlyFirst(kill);
+  }
+
+  /** The kill that the books have twice is the first victim: no other of its group kill is. */
+  #beOnlyFirst(kill: Kill): void {
+    for (const other of this.#incidents.companions(kill)) {
+      if (!other.groupFirst || other.doubled) continue;
+      this.#rebook(other, () => {
+        other.groupFirst = false;
+      });
+    }
   }
 
   #observeGroup(observation: GroupObservation): void {
@@ -374,12 +385,11 @@ export class Ledger {
         this.#touch(kill);
       }
     }
-    if (incident.first !== null && !incident.first.groupFirst) {
-      const { first } = incident;
-      this.#rebook(first, () => {
-        first.groupFirst = true;
-      });
-    }
+    const { first } = incident;
+    if (first === null || first.groupFirst || hasFirst(incident)) return;
+    this.#rebook(first, () => {
+      first.groupFirst = true;
+    });
   }
 
   #observeSkip(observation: SkipObservation): void {
@@ -399,6 +409,7 @@ export class Ledger {
       kill.doubled = true;
       kill.group = true;
     });
+    this.#beOnlyFirst(kill);
     this.#touch(kill);
   }
 
@@ -517,4 +528,11 @@ export class Ledger {
       version: kill.cgroup?.version ?? this.#books.version,
     });
   }
+}
+
+/** A source that lost the first victim's line takes another member for the first: a group kill has only one. */
+function hasFirst(incident: Incident): boolean {
+  return [...incident.kills].some(
+    (kill) => kill !== incident.first && (kill.groupFirst || kill.doubled),
+  );
 }

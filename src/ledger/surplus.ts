@@ -7,10 +7,23 @@ import {
   sureDeficitBy,
 } from "./cgroup-books.ts";
 import { isWithin } from "./identity.ts";
-import { bookWeight, type Kill, killsAfter, marginOf } from "./kill.ts";
+import {
+  bookWeight,
+  isExact,
+  type Kill,
+  killsAfter,
+  LATE_CLOCK_MICROSECONDS,
+  marginOf,
+} from "./kill.ts";
 
 /** A kill is stamped this near to the moment its counter rises; a processor may be taken away between. */
 const SLACK_MICROSECONDS = 2_000;
+
+/**
+ * Where known kills are dated by the log alone, an entry of theirs may be taken for its neighbour's, and so on: the one left
+ * over in the end may be this far from the kill it is of.
+ */
+const SHIFT_MICROSECONDS = 10_000_000;
 
 /** A cgroup's book with entries that no record in it explains, up to some moment. */
 export interface Surplus {
@@ -45,27 +58,29 @@ function makeSurplus(book: CgroupBook, sure: number, order: readonly Kill[], by:
   const times = order
     .filter((kill) => belongs(book, kill))
     .flatMap((kill) => Array<number>(bookWeight(kill)).fill(kill.at.monotonicMicroseconds));
-  const steps = unexplainedSteps(book.count, times, SLACK_MICROSECONDS).filter(
+  const steps = unexplainedSteps(book.count, times, LATE_CLOCK_MICROSECONDS).filter(
     (step) => step.to <= by,
   );
   const claimants = order.filter(
-    (kill) => mayBeIn(kill, book) && steps.some((step) => covers(step, kill)),
+    (kill) => mayBeIn(kill, book) && steps.some((step) => covers(step, kill, SHIFT_MICROSECONDS)),
   );
   const raw = steps.reduce((sum, { delta }) => sum + delta, 0);
   return { book, sure, raw: Math.max(raw, sure), steps, claimants: new Set(claimants) };
 }
 
-/** Nobody knows where it was, or only that it was somewhere below a cgroup above this one. */
+/** Nobody knows where it was, or only that it was somewhere below a cgroup above this one, or a counter concluded it. */
 function mayBeIn(kill: Kill, { identity }: CgroupBook): boolean {
   if (isHomeless(kill)) return true;
   const { cgroup, attribution, victim } = kill;
   if (cgroup === null || victim === null || attribution !== "inferred") return false;
-  return cgroup.path !== identity.path && isWithin(identity.path, cgroup.path);
+  if (cgroup.path === identity.path) return false;
+  return cgroup.basis === "counter" || isWithin(identity.path, cgroup.path);
 }
 
-function covers(step: Step, kill: Kill): boolean {
+/** `shift` is added where only the log dates the kill. */
+function covers(step: Step, kill: Kill, shift = 0): boolean {
   const at = kill.at.monotonicMicroseconds;
-  const margin = marginOf(kill.at) + SLACK_MICROSECONDS;
+  const margin = marginOf(kill.at) + SLACK_MICROSECONDS + (isExact(kill.at) ? 0 : shift);
   return step.delta > 0 && at >= step.from - margin && at <= step.to + margin;
 }
 
@@ -74,7 +89,9 @@ function covers(step: Step, kill: Kill): boolean {
  * entries than claimants, are no answer. The entry is taken out of the book and those around it.
  */
 export function takeSoleEntry(kill: Kill, surpluses: readonly Surplus[]): CgroupBook | null {
-  const candidates = surpluses.filter(({ claimants }) => claimants.has(kill));
+  const candidates = surpluses.filter(
+    ({ claimants, steps }) => claimants.has(kill) && steps.some((step) => covers(step, kill)),
+  );
   const innermost = candidates.filter(
     ({ book }) => !candidates.some((other) => isInside(other.book, book)),
   );
@@ -89,7 +106,9 @@ export function takeSoleEntry(kill: Kill, surpluses: readonly Surplus[]): Cgroup
 function hasOneForEach({ steps, claimants, raw, sure }: Surplus, kill: Kill): boolean {
   const own = steps.filter((step) => covers(step, kill));
   const entries = own.reduce((sum, { delta }) => sum + delta, 0) - (raw - sure);
-  const rivals = [...claimants].filter((rival) => own.some((step) => covers(step, rival)));
+  const rivals = [...claimants].filter(
+    (rival) => rival.cgroup?.basis !== "counter" && own.some((step) => covers(step, rival)),
+  );
   return entries >= rivals.length;
 }
 
