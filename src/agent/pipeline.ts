@@ -9,6 +9,7 @@ import { BooksRecord } from "./books-record.ts";
 import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
 import { Latency } from "./latency.ts";
 import { Metrics } from "./metrics.ts";
+import { MissingSearch } from "./missing-search.ts";
 import { createSources } from "./registry.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -90,6 +91,7 @@ class RunningPipeline implements Pipeline {
   /** Openings whose cgroup may still come to be known; oldest first. */
   #unsettled: { readonly id: string; readonly settledAt: number }[] = [];
   readonly #books = new BooksRecord();
+  readonly #missing: MissingSearch;
   #cancelTick: () => void = () => {};
   #cancelCheckpoint: () => void = () => {};
   #becomeReady: () => void = () => {};
@@ -114,6 +116,11 @@ class RunningPipeline implements Pipeline {
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve;
     });
+    this.#missing = new MissingSearch(
+      host.clock,
+      () => this.#ledger.summary(),
+      () => this.poke(),
+    );
     this.view = this.#createView();
     this.#sinks = options.sinks(this.view);
     this.#replay(recovered);
@@ -291,7 +298,9 @@ class RunningPipeline implements Pipeline {
       ...this.#ledger.take().map(withLimitScope),
     ];
     const now = this.#host.clock.monotonicMicroseconds();
-    const ledger = this.#books.due(this.#ledger.summary(), now, this.#stopped);
+    const summary = this.#ledger.summary();
+    this.#missing.consider(summary);
+    const ledger = this.#books.due(summary, now, this.#stopped);
     if (ledger !== null) records.push(ledger);
     this.#countUnattributed();
     if (records.length === 0) return;

@@ -15,6 +15,8 @@ export interface MissingKill {
 
 /** Readings and kill times may disagree by this much before a kill is looked for in another reading. */
 const SLACK_MICROSECONDS = 300_000;
+/** How much later than the node's counter that of the cgroup may be read: one unhurried scan of thousands of cgroups. */
+const CGROUPS_FOUND_MICROSECONDS = 1_000_000;
 /** Records made of one look at the books; the next look makes more. Bounds the work of one step after a long absence. */
 const AT_ONCE = 1_000;
 
@@ -40,7 +42,10 @@ export function missingKills(
     return missingFromCgroup(first.book, Math.min(room, first.deficit, AT_ONCE), order);
   }
   if (node.count === null) return [];
-  return missingFromNode(node.count, Math.min(room, AT_ONCE), order);
+  // The node's counter is read first; a cgroup that explains it gets the time to be found and settled too.
+  const earlier = by - CGROUPS_FOUND_MICROSECONDS;
+  const roomEarlier = roomInNode(earlier, node, books, killsAfter(order, earlier));
+  return missingFromNode(node.count, Math.min(room, roomEarlier, AT_ONCE), order);
 }
 
 function roomInNode(
@@ -116,7 +121,7 @@ function makeMissing(
   const windows = unexplainedSteps(count, times, SLACK_MICROSECONDS).flatMap((step) =>
     Array.from({ length: step.delta }, () => step),
   );
-  return Array.from({ length: amount }, (_, index) => ({
+  return Array.from({ length: Math.max(0, amount) }, (_, index) => ({
     book,
     count: count.value - amount + index + 1,
     kill: unknownKill(windows[index] ?? whole, count),
