@@ -285,7 +285,8 @@ class Schedule {
       const due = this.#clockwork.now + this.#random.int(0, emitDelay);
       if (emitDelay > 0) later(() => emit([observation]), due);
       if (this.#random.chance(doubles)) {
-        const again = due + this.#random.int(0, 2 * SECOND);
+        // The same words again come after the first time they were said.
+        const again = this.#clockwork.now + emitDelay + this.#random.int(0, 2 * SECOND);
         this.#clockwork.at(again, () => {
           if (life.alive) emit([observation]);
         });

@@ -234,7 +234,13 @@ export class Ledger {
         ? this.#kills.findUnknown(observation, true)
         : fitting;
     const [best] = found;
-    if (best === undefined || observation.cgroup !== null) return best;
+    if (best === undefined) return undefined;
+    if (observation.cgroup !== null) {
+      // The same name, perhaps not the same cgroup: it may have been made again.
+      const namesakes = this.#books.at(observation.cgroup.path).map((book) => book.identity.id);
+      if (new Set(namesakes).size > 1) this.#stamp(best, null);
+      return best;
+    }
     const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path);
     for (const kill of found) {
       if (kill.cgroup === null) continue;
