@@ -32,6 +32,8 @@ test("a status tells name, process and size", () => {
   assert.deepEqual(parseProcStatus(text), expected);
   assert.equal(parseProcStatus("Name:\tx\nTgid:\t1\n")?.vmSizeBytes, null);
   assert.equal(parseProcStatus("Tgid:\t1\n"), null);
+  // Reaped between the opening of the file and its reading (storm on 6.1): nobody's process is 0.
+  assert.equal(parseProcStatus("Name:\tx\nTgid:\t0\nPid:\t0\n")?.tgid, null);
 });
 
 /** A /proc with one process; `stat` is read after `cgroup`. */

@@ -11,7 +11,8 @@ import { type ProcCgroup, parseProcCgroup } from "./proc-cgroup.ts";
 export interface ProcStatus {
   /** As the kernel knows it: escapes undone. */
   readonly name: string;
-  readonly tgid: number;
+  /** `null` once it has been reaped: a status opened before shows 0 then. */
+  readonly tgid: number | null;
   /** `null` once the memory is given back. */
   readonly vmSizeBytes: number | null;
 }
@@ -31,7 +32,7 @@ export function parseProcStatus(text: string): ProcStatus | null {
   const size = /^VmSize:\s+(\d{1,15}) kB$/m.exec(text)?.[1];
   return {
     name: name.replace(/\\(n|\\)/g, (_, letter: string) => (letter === "n" ? "\n" : "\\")),
-    tgid: Number(tgid),
+    tgid: Number(tgid) || null,
     vmSizeBytes: size === undefined ? null : Number(size) * 1024,
   };
 }
