@@ -12,16 +12,19 @@ const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
 export class TestAgent {
   readonly stateDirectory: string;
   readonly port: number;
+  readonly #command: readonly [string, ...string[]];
   #child: ChildProcess | null = null;
   #output = "";
 
-  private constructor(port: number) {
+  private constructor(port: number, command: readonly [string, ...string[]]) {
     this.port = port;
+    this.#command = command;
     this.stateDirectory = mkdtempSync(join(tmpdir(), "oomwitness-test-"));
   }
 
-  static async create(): Promise<TestAgent> {
-    return new TestAgent(await freePort());
+  /** `command`: how to run the program, when not as users do. */
+  static async create(command: readonly [string, ...string[]] = [OOMWITNESS]): Promise<TestAgent> {
+    return new TestAgent(await freePort(), command);
   }
 
   /** Starts the program and waits until every source has reported. */
@@ -40,8 +43,9 @@ export class TestAgent {
   /** Starts the program and does not wait. */
   spawn(): void {
     const listen = `127.0.0.1:${this.port}`;
-    const args = ["agent", "--state-dir", this.stateDirectory, "--listen", listen];
-    const child = spawn(OOMWITNESS, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...words] = this.#command;
+    const args = [...words, "agent", "--state-dir", this.stateDirectory, "--listen", listen];
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#output = "";
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-4000);
