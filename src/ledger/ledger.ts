@@ -499,6 +499,7 @@ export class Ledger {
       this.#node.enter(kill, 1);
       this.#books.enter(kill, 1);
       this.#remember(kill);
+      this.#witnessCounters(kill);
       this.#outbox.opened(kill);
     }
   }
