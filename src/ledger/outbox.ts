@@ -36,7 +36,7 @@ export class Outbox {
   /** To be called before a change to a kill that was said long ago or by an earlier process. */
   before(kill: Kill, now: number): void {
     if (this.#said.has(kill) || this.#opened.has(kill)) return;
-    this.#said.set(kill, { text: JSON.stringify(this.#render(kill)), at: now });
+    this.#said.set(kill, { text: textOf(this.#render(kill)), at: now });
   }
 
   amended(kill: Kill, now: number): void {
@@ -76,19 +76,19 @@ export class Outbox {
     return [...opened].map((kill) => {
       this.#amended.delete(kill);
       const record = this.#render(kill);
-      this.#said.set(kill, { text: JSON.stringify(record), at: now });
+      this.#said.set(kill, { text: textOf(record), at: now });
       return record;
     });
   }
 
   #amendment(kill: Kill, now: number): KillRecord | null {
-    const text = JSON.stringify(this.#render(kill));
+    const record = this.#render(kill);
+    const text = textOf(record);
     if (this.#said.get(kill)?.text === text) return null;
     kill.revision++;
-    const record = this.#render(kill);
     this.#said.delete(kill);
-    this.#said.set(kill, { text: JSON.stringify(record), at: now });
-    return record;
+    this.#said.set(kill, { text, at: now });
+    return { ...record, revision: kill.revision };
   }
 
   #forget(now: number): void {
@@ -97,4 +97,9 @@ export class Outbox {
       this.#said.delete(kill);
     }
   }
+}
+
+/** All that a record says but how often it was said before. */
+function textOf(record: KillRecord): string {
+  return JSON.stringify({ ...record, revision: 0 });
 }
