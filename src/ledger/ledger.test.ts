@@ -197,6 +197,39 @@ test("a successor that reads the same evidence again opens nothing, and says wha
   assert.equal(second.summary().unaccounted, 0);
 });
 
+test("what the first reading after an absence has and nobody saw is recovered", () => {
+  const first = newLedger();
+  tell(first, [count("node", [null, 5], 7, { baseline: true })], 20);
+  const state: LedgerState = JSON.parse(JSON.stringify(first.state()));
+  const opened = tell(newLedger(30, state), [
+    count("node", [null, 31], 8, { baseline: true }),
+    count("node", [31, 33], 9),
+  ]).filter((record) => record.revision === 0);
+  assert.deepEqual(
+    opened.map(({ recovered }) => recovered),
+    [true, false],
+  );
+});
+
+test("kills only a counter saw have the same ids, settled one by one or all at once", () => {
+  const counts = [
+    count("node", [null, 1], 7, { baseline: true }),
+    count("node", [1, 10], 8),
+    count("node", [10, 11.5], 10),
+  ];
+  const ids = (seconds: readonly number[]) => {
+    const ledger = newLedger();
+    for (const observation of counts) ledger.observe(observation);
+    return seconds.flatMap((at) => {
+      ledger.advance(at * SECOND);
+      return ledger.take().map(({ id }) => id);
+    });
+  };
+  const once = ids([60]);
+  assert.equal(once.length, 3);
+  assert.deepEqual(ids([13.2, 60]), once);
+});
+
 test("a kill in a storm gets the limit that the log printed for its neighbours", () => {
   const printed = { constraint: "memcg", cgroup: "/x", bytes: 15_728_640 } as const;
   const silent = { constraint: "memcg", cgroup: null, bytes: null } as const;

@@ -335,7 +335,8 @@ export class Ledger {
       const kill: Kill = {
         ...one.kill,
         id: this.#cases.kills.freeId(id),
-        recovered: one.kill.at.monotonicMicroseconds < this.#options.startedAt,
+        // What the first reading after an absence shows happened in the absence.
+        recovered: (one.kill.window?.from ?? this.#cases.now) < this.#options.startedAt,
         openedAt: this.#cases.now,
       };
       this.#cases.enter(kill);

@@ -1,4 +1,4 @@
-import { type Count, type Step, unexplainedSteps } from "./book.ts";
+import { bookedBy, type Count, type Step, unexplainedSteps } from "./book.ts";
 import { belongs, type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill, killsAfter } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
@@ -39,13 +39,13 @@ export function missingKills(
   const [first] = candidates;
   // More entries in several cgroups than missing kills: some belong to kills that are known but nobody stamped.
   if (first !== undefined && (candidates.length === 1 || total <= room)) {
-    return missingFromCgroup(first.book, Math.min(room, first.deficit, AT_ONCE), order);
+    return missingFromCgroup(first.book, Math.min(room, first.deficit), order, by);
   }
   if (node.count === null) return [];
   // The node's counter is read first; a cgroup that explains it gets the time to be found and settled too.
   const earlier = by - CGROUPS_FOUND_MICROSECONDS;
   const roomEarlier = roomInNode(earlier, node, books, killsAfter(order, earlier));
-  return missingFromNode(node.count, Math.min(room, roomEarlier, AT_ONCE), order);
+  return missingFromNode(node.count, Math.min(room, roomEarlier), order, earlier);
 }
 
 function roomInNode(
@@ -79,11 +79,12 @@ function missingFromCgroup(
   book: CgroupBook,
   amount: number,
   order: readonly Kill[],
+  by: number,
 ): MissingKill[] {
   const times = killTimes(order.filter((kill) => belongs(book, kill) || isHomeless(kill)));
   const { path, id, version, extent } = book.identity;
   const cgroup = { path, id, version, basis: extent === "local" ? "kernel" : "counter" } as const;
-  return makeMissing(book.count, amount, times, `c${id ?? 0}-`).map((missing) => ({
+  return makeMissing(book.count, amount, times, by, `c${id ?? 0}-`).map((missing) => ({
     ...missing,
     kill: {
       ...missing.kill,
@@ -94,13 +95,14 @@ function missingFromCgroup(
   }));
 }
 
-function missingFromNode(count: Count, amount: number, order: readonly Kill[]): MissingKill[] {
-  return makeMissing(
-    count,
-    amount,
-    killTimes(order.filter((kill) => kill.inNodeBook !== "no")),
-    "n",
-  );
+function missingFromNode(
+  count: Count,
+  amount: number,
+  order: readonly Kill[],
+  by: number,
+): MissingKill[] {
+  const times = killTimes(order.filter((kill) => kill.inNodeBook !== "no"));
+  return makeMissing(count, amount, times, by, "n");
 }
 
 function killTimes(kills: readonly Kill[]): number[] {
@@ -111,19 +113,22 @@ function killTimes(kills: readonly Kill[]): number[] {
     .sort((left, right) => left - right);
 }
 
+/** Named by what the counter said at `by`: whoever settles them one by one or all at once gives them the same ids. */
 function makeMissing(
   count: Count,
   amount: number,
   times: readonly number[],
+  by: number,
   book: string,
 ): MissingKill[] {
+  const value = count.base + bookedBy(count, by);
   const whole: Step = { from: count.openedAt, to: count.readAt, delta: amount };
   const windows = unexplainedSteps(count, times, SLACK_MICROSECONDS).flatMap((step) =>
     Array.from({ length: step.delta }, () => step),
   );
-  return Array.from({ length: Math.max(0, amount) }, (_, index) => ({
+  return Array.from({ length: Math.min(Math.max(0, amount), AT_ONCE) }, (_, index) => ({
     book,
-    count: count.value - amount + index + 1,
+    count: value - amount + index + 1,
     kill: unknownKill(windows[index] ?? whole, count),
   }));
 }
