@@ -10,6 +10,7 @@ import { V1_READER } from "../src/sources/cgroup-v1.ts";
 import { DEFAULT_SOURCE_OPTIONS } from "../src/sources/source.ts";
 import { startSource } from "../test/source-harness.ts";
 import { V1Cgroup, whyNoV1Kills } from "../test/v1-cgroups.ts";
+import { median, quantile, say } from "./support/figures.ts";
 
 const SIZES = [10, 500, 2000];
 
@@ -63,10 +64,9 @@ async function measure(count: number): Promise<void> {
       mkdirSync(`/sys/fs/cgroup/memory${pathOf(parent, index)}`);
     }
     const { milliseconds, bytesEach, cgroups } = await scanOnce();
-    console.log(`cgroup source, ${cgroups} cgroups: scan ${milliseconds.toFixed(1)} ms`);
-    if ("gc" in globalThis) {
-      console.log(`cgroup source, ${cgroups} cgroups: ${bytesEach.toFixed(0)} bytes each`);
-    }
+    say(`cgroup_source_${count}_cgroups_scanned`, cgroups, "cgroups");
+    say(`cgroup_source_${count}_cgroups_scan`, milliseconds, "ms");
+    if ("gc" in globalThis) say(`cgroup_source_${count}_cgroups_memory_each`, bytesEach, "bytes");
     await measureRunning(parent, count);
   } finally {
     parent.remove();
@@ -83,18 +83,17 @@ async function measureRunning(parent: V1Cgroup, count: number): Promise<void> {
     pokes.push((performance.now() - before) * 1000);
     await sleep(6);
   }
-  const sorted = pokes.toSorted((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(0);
-  console.log(`cgroup source, ${count} cgroups: poke median ${at(0.5)} µs, p99 ${at(0.99)} µs`);
+  say(`cgroup_source_${count}_cgroups_poke_median`, median(pokes), "µs");
+  say(`cgroup_source_${count}_cgroups_poke_p99`, quantile(pokes, 0.99), "µs");
   const cpu = process.cpuUsage();
   const seconds = 10;
   await sleep(seconds * 1000);
   const { user, system } = process.cpuUsage(cpu);
   const share = (user + system) / 1e4 / seconds;
-  console.log(`cgroup source, ${count} cgroups: idle ${share.toFixed(2)} % of a core`);
+  say(`cgroup_source_${count}_cgroups_idle_cpu`, share, "% of a core");
   await running.stop();
 }
 
 const reason = whyNoV1Kills();
-if (reason !== null) console.log(`cgroup source: skipped, ${reason}`);
+if (reason !== null) say("cgroup_source", "skipped,", reason);
 else for (const size of SIZES) await measure(size);

@@ -1,8 +1,11 @@
 /**
  * Flags of Node for the agent, side by side: latency and CPU of the 10 × 50 storm, memory before and after. Interleaved,
- * because whatever else the machine does comes and goes. `flags.ts [ROUNDS]`.
+ * because whatever else the machine does comes and goes. `flags.ts ROUNDS`; without a number
+ * nothing is run: one round is no comparison, and takes a minute.
  */
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestAgent } from "../test/e2e/support/agent.ts";
 import { whyNoV1Kills } from "../test/v1-cgroups.ts";
@@ -11,7 +14,6 @@ import { AGENT_NICE, measure, tenTimesFifty } from "./support/storm-run.ts";
 import { busyTicks, memoryOf } from "./support/usage.ts";
 
 const SETS = {
-  default: "",
   no_jit: "--no-opt --no-maglev --optimize-for-size --max-semi-space-size=1",
   one_gc_thread: "--single-threaded-gc --max-semi-space-size=2",
   one_gc_thread_small: "--single-threaded-gc --optimize-for-size --max-semi-space-size=1",
@@ -31,10 +33,20 @@ interface Figures {
   readonly othersShare: number;
 }
 
-async function run(flags: string): Promise<Figures> {
+function create(flags: string): Promise<TestAgent> {
   const root = resolve(import.meta.dirname, "..");
-  const words = flags.split(" ").filter(Boolean);
-  const agent = await TestAgent.create([`${root}/bin/node`, ...words, `${root}/src/cli/main.ts`]);
+  return TestAgent.create([`${root}/bin/node`, ...flags.split(" "), `${root}/src/cli/main.ts`]);
+}
+
+/** Fills the cache of compiled source, which is another one for each set of flags. */
+async function warmUp(flags: string): Promise<void> {
+  const agent = await create(flags);
+  await agent.start();
+  await agent.dispose();
+}
+
+async function run(flags: string): Promise<Figures> {
+  const agent = await create(flags);
   try {
     await agent.start();
     await sleep(START_MILLISECONDS);
@@ -104,6 +116,9 @@ function report(name: string, runs: readonly Figures[]): void {
 
 async function bench(rounds: number): Promise<void> {
   process.env["OOMWITNESS_TRACE_INSTANCE"] = `oomwitness-bench-${process.pid}`;
+  const cache = mkdtempSync(join(tmpdir(), "oomwitness-bench-"));
+  process.env["NODE_COMPILE_CACHE"] = cache;
+  for (const flags of Object.values(SETS)) await warmUp(flags);
   const runs = new Map<string, Figures[]>();
   for (let round = 0; round < rounds; round++) {
     for (const [name, flags] of Object.entries(SETS)) {
@@ -113,8 +128,11 @@ async function bench(rounds: number): Promise<void> {
     }
   }
   for (const [name, figures] of runs) report(name, figures);
+  rmSync(cache, { recursive: true, force: true });
 }
 
 const reason = whyNoV1Kills();
-if (reason === null) await bench(Number(process.argv[2] ?? 1));
-else say("flags", "skipped,", reason);
+const rounds = Number(process.argv[2] ?? 0);
+if (reason !== null) say("flags", "skipped,", reason);
+else if (rounds > 0) await bench(rounds);
+else say("flags", "skipped,", "compare them with: bin/node bench/flags.ts 4");

@@ -13,15 +13,12 @@ import {
   realClock,
   temporaryDirectory,
 } from "../src/sinks/testing/records.ts";
+import { median, quantile, say } from "./support/figures.ts";
 
 const KILLS = 100_000;
 const BATCH = 100;
 const SERIES = 10_000;
 const READERS = 64;
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
 
 function timed(work: () => void): number {
   const started = performance.now();
@@ -29,15 +26,18 @@ function timed(work: () => void): number {
   return performance.now() - started;
 }
 
-/** Median and worst of a list of ms, as text. */
-function spread(milliseconds: readonly number[]): string {
-  const sorted = milliseconds.toSorted((left, right) => left - right);
-  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(2);
-  return `median ${at(0.5)} ms, p99 ${at(0.99)} ms, worst ${at(1)} ms`;
+function sayTimes(name: string, milliseconds: readonly number[]): void {
+  say(`${name}_median`, median(milliseconds), "ms");
+  say(`${name}_p99`, quantile(milliseconds, 0.99), "ms");
+  say(`${name}_worst`, quantile(milliseconds, 1), "ms");
+}
+
+function complain(sentence: string): void {
+  process.stderr.write(`${sentence}\n`);
 }
 
 function benchStore(file: string): void {
-  const store = createStore({ path: file, clock: realClock, report: say });
+  const store = createStore({ path: file, clock: realClock, report: complain });
   const batches: number[] = [];
   const accepts: number[] = [];
   for (let first = 1; first <= KILLS; first += BATCH) {
@@ -45,8 +45,8 @@ function benchStore(file: string): void {
     accepts.push(timed(() => store.accept(records)));
     batches.push(timed(() => store.flush()));
   }
-  say(`store accept of ${BATCH} kills (hot path): ${spread(accepts)}`);
-  say(`store write of ${BATCH} kills: ${spread(batches)}`);
+  sayTimes(`store_accept_${BATCH}_kills`, accepts);
+  sayTimes(`store_write_${BATCH}_kills`, batches);
   void store.close();
 }
 
@@ -63,8 +63,8 @@ function benchReader(file: string): void {
     );
     finds.push(timed(() => reader.kill(`k${String(turn * 997).padStart(8, "0")}`)));
   }
-  say(`list 100 of ${KILLS} kills, page after page: ${spread(lists)}`);
-  say(`show one of ${KILLS} kills: ${spread(finds)}`);
+  sayTimes(`list_100_of_${KILLS}_kills`, lists);
+  sayTimes(`show_1_of_${KILLS}_kills`, finds);
   reader.close();
 }
 
@@ -85,8 +85,9 @@ function benchScrape(): void {
       }),
     );
   }
-  say(`render ${SERIES} series, ${bytes} bytes, first (no cache): ${renders[0]?.toFixed(2)} ms`);
-  say(`render ${SERIES} series again: ${spread(renders.slice(1))}`);
+  say(`scrape_${SERIES}_series_size`, bytes, "bytes");
+  say(`scrape_${SERIES}_series_first`, renders[0] ?? Number.NaN, "ms");
+  sayTimes(`scrape_${SERIES}_series_again`, renders.slice(1));
 }
 
 async function benchReaders(): Promise<void> {
@@ -96,7 +97,7 @@ async function benchReaders(): Promise<void> {
     view: agentView(),
     log: null,
     clock: realClock,
-    report: say,
+    report: complain,
   });
   const url = `${sink.url}/api/v1/events`;
   const readers = await Promise.all(Array.from({ length: READERS }, () => readEvents(url)));
@@ -107,7 +108,7 @@ async function benchReaders(): Promise<void> {
     await sleep(5);
   }
   await Promise.all(readers.map((reader) => reader.until(() => reader.events.length === 1_000)));
-  say(`tell 10 kills to ${READERS} readers: ${spread(tells)}`);
+  sayTimes(`tell_10_kills_to_${READERS}_readers`, tells);
   for (const reader of readers) reader.close();
   await sink.close();
 }
