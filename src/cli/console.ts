@@ -12,6 +12,8 @@ export interface Console extends TerminalOutput {
   /** Takes text in any case; false when the reader lags behind. For JSON lines. */
   push(text: string): boolean;
   onDrain(call: () => void): void;
+  /** Resolves when all that was written has left this process, or has nobody to go to any more. */
+  emptied(): Promise<void>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,6 +23,8 @@ export function createConsole(): Console {
   const { stdout, stderr, env } = process;
   const unicode = isUnicode(env);
   const interactive = stdout.isTTY === true && env["TERM"] !== "dumb";
+  // Without a listener a reader of errors that went away would end the agent.
+  stderr.on("error", () => undefined);
   return {
     interactive,
     unicode,
@@ -38,7 +42,19 @@ export function createConsole(): Console {
     readerGone: new Promise((resolve) => {
       stdout.on("error", () => resolve());
     }),
+    emptied: async () => {
+      await Promise.all([emptied(stdout), emptied(stderr)]);
+    },
   };
+}
+
+/** Node writes to a pipe at the pace of its reader, and what still waits at the end of the process is lost. */
+function emptied(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    // Called in its turn, or with an error.
+    stream.write("", () => resolve());
+  });
 }
 
 /** Minutes east of UTC of this machine's local time at a moment. */

@@ -2,6 +2,7 @@ import packageFile from "../../package.json" with { type: "json" };
 import { createHost } from "../host/real.ts";
 import { stayAlive } from "../host/stay-alive.ts";
 import { createConsole } from "./console.ts";
+import { afterSeconds } from "./ending.ts";
 import { describeError, type ExitStatus } from "./errors.ts";
 import { runProgram } from "./program.ts";
 
@@ -11,17 +12,26 @@ for (const name of Object.keys(process.env)) {
   if (name.startsWith("OOMWITNESS_") && OFF.has(process.env[name] ?? "")) delete process.env[name];
 }
 
+/** A reader that takes nothing holds a program that was told to end no longer than this. */
+const LAST_OUTPUT_SECONDS = 0.1;
+
 const console = createConsole();
+const host = createHost();
 stayAlive();
 const status = await runMain();
-// Children that cannot die (state D) must not hold us; output to files, pipes and terminals is written by now.
+await Promise.race([console.emptied(), console.interrupted.then(lastOutput)]);
+// Children that cannot die (state D) must not hold us.
 process.exit(status);
+
+function lastOutput(): Promise<void> {
+  return afterSeconds(host.clock, LAST_OUTPUT_SECONDS);
+}
 
 async function runMain(): Promise<ExitStatus> {
   try {
     return await runProgram(process.argv.slice(2), {
       console,
-      host: createHost(),
+      host,
       version: packageFile.version,
       pid: process.pid,
       env: process.env,

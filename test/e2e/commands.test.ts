@@ -5,6 +5,8 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { createStore } from "../../src/sinks/store.ts";
+import { killStream, realClock } from "../../src/sinks/testing/records.ts";
 import { oomwitness, type Running } from "./run-command.ts";
 
 const IS_ROOT = process.getuid?.() === 0;
@@ -202,4 +204,34 @@ test("a port that is taken by a stranger is named", async (t) => {
   ]);
   assert.equal(await agent.ended, 1);
   assert.ok(agent.errors().includes(where), agent.errors());
+});
+
+test("a slow reader of list gets every line, and one that reads nothing does not hold it", async (t) => {
+  const directory = temporary(t);
+  const store = createStore({
+    path: path.join(directory, "oomwitness.db"),
+    clock: realClock,
+    report: (sentence) => assert.fail(sentence),
+  });
+  // More than a pipe holds.
+  const kills = killStream(1, 500).map(({ sequence, record }) => ({
+    sequence,
+    record: { ...record, at: new Date(Date.now() - sequence * 1000).toISOString() },
+  }));
+  store.accept(kills);
+  await store.close();
+  const words = ["list", "--json", "--limit", "500", "--state-dir", directory];
+  const slow = started(t, words);
+  slow.child.stdout?.pause();
+  await setTimeout(1000);
+  slow.child.stdout?.resume();
+  assert.equal(await slow.ended, 0, slow.errors());
+  assert.equal(slow.out().trimEnd().split("\n").length, 500);
+
+  const stuck = started(t, words);
+  stuck.child.stdout?.pause();
+  await setTimeout(1000);
+  stuck.child.kill("SIGTERM");
+  stuck.child.once("exit", () => stuck.child.stdout?.resume());
+  assert.equal(await stuck.ended, 0, stuck.errors());
 });

@@ -27,6 +27,7 @@ export function fakeConsole(columns: number | null = 80): FakeConsole {
     error: (line) => void errors.push(line),
     interrupted: new Promise(() => undefined),
     readerGone: new Promise(() => undefined),
+    emptied: async () => undefined,
   };
 }
 
