@@ -10,8 +10,12 @@ export function quantile(sample: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
+/** The middle value, or the mean of the two in the middle. */
 export function median(sample: readonly number[]): number {
-  return quantile(sample, 0.5);
+  const sorted = sample.toSorted((left, right) => left - right);
+  const low = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  const high = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return (low + high) / 2;
 }
 
 /** Three significant digits, whole numbers whole. */
