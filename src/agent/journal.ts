@@ -17,6 +17,8 @@ export interface Checkpoint {
   readonly ledger: LedgerState | null;
   readonly cursors: Readonly<Record<string, string>>;
   readonly metrics: MetricsState;
+  /** Kills whose cgroup may still become known; earlier versions did not say. */
+  readonly unsettled?: readonly string[];
 }
 
 /** One line of the journal: a record and the ledger's knowledge behind it, written before anybody is told. */
@@ -44,6 +46,8 @@ export class Journal {
   readonly #checkpointPath: string;
   readonly #journalPath: string;
   readonly #file: AppendFile;
+  /** The file may end in the middle of a line: the next entry must not become its other half. */
+  #cut = false;
 
   constructor(files: Files, stateDirectory: string) {
     this.#files = files;
@@ -62,6 +66,7 @@ export class Journal {
     return { checkpoint, entries, problems };
   }
 
+  /** Throws `HostError` when the disk does not take it: then the entries are not in the journal. */
   append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {
     const lines = records.map(({ sequence, record }) => {
       const entry: JournalEntry = {
@@ -71,13 +76,20 @@ export class Journal {
       };
       return `${JSON.stringify(entry)}\n`;
     });
-    this.#file.append(lines.join(""));
+    const text = (this.#cut ? "\n" : "") + lines.join("");
+    this.#cut = true;
+    this.#file.append(text);
+    this.#cut = false;
   }
 
-  /** Replaces the checkpoint durably, then empties the journal: a crash between the two repeats entries, which is harmless. */
+  /**
+   * Replaces the checkpoint durably, then empties the journal: a crash between the two repeats entries, which is harmless.
+   * Throws `HostError`: then the last one and the journal still stand.
+   */
   checkpoint(state: Omit<Checkpoint, "version">): void {
     this.#files.replace(this.#checkpointPath, JSON.stringify({ version: VERSION, ...state }));
     this.#file.truncate();
+    this.#cut = false;
   }
 
   close(): void {
@@ -96,6 +108,7 @@ export class Journal {
 
   #readEntries(problems: string[]): JournalEntry[] {
     const text = this.#files.tryReadText(this.#journalPath) ?? "";
+    this.#cut = text !== "" && !text.endsWith("\n");
     const lines = text.split("\n");
     const entries = lines.flatMap((line) => parseEntry(line) ?? []);
     const broken = lines.filter((line) => line !== "").length - entries.length;
@@ -150,6 +163,7 @@ function isCheckpoint(value: unknown): value is Checkpoint {
     Number.isSafeInteger(value["sequence"]) &&
     isObject(value["cursors"]) &&
     isObject(value["metrics"]) &&
+    Array.isArray(value["unsettled"] ?? []) &&
     ledgerFits
   );
 }

@@ -7,11 +7,13 @@ import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
 import type { Source, SourceOptions } from "../sources/source.ts";
 import { BooksRecord } from "./books-record.ts";
 import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
+import { Keeper } from "./keeper.ts";
 import { Latency } from "./latency.ts";
 import { Metrics } from "./metrics.ts";
 import { MissingSearch } from "./missing-search.ts";
 import { createSources } from "./registry.ts";
 import { Supervisor } from "./supervisor.ts";
+import { Unattributed } from "./unattributed.ts";
 
 export interface PipelineOptions {
   readonly sources: SourceOptions;
@@ -21,6 +23,8 @@ export interface PipelineOptions {
   readonly sinks: (view: AgentView) => readonly Sink[];
   readonly node: string;
   readonly version: string;
+  /** Something an operator should read: the books cannot be kept on disk, or can again. */
+  readonly report?: (sentence: string) => void;
   /** Replaces the real sources in tests of the pipeline itself. */
   readonly createSources?: (options: SourceOptions) => Source[];
 }
@@ -49,8 +53,6 @@ const BUSY_MILLISECONDS = 20;
 const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
-/** After that long a kill's cgroup will not become known. */
-const SETTLED_AFTER_MICROSECONDS = 5_000_000;
 const RECENT_KILLS = 1_000;
 /** Observations waiting to be taken in; more than this means evidence arrives faster than it can be booked. */
 const QUEUE_LIMIT = 100_000;
@@ -69,7 +71,7 @@ class RunningPipeline implements Pipeline {
   readonly #host: Host;
   readonly #options: PipelineOptions;
   readonly #bootId: string;
-  readonly #journal: Journal | null;
+  readonly #keeper: Keeper;
   readonly #ledger: Ledger;
   readonly #metrics: Metrics;
   readonly #latency = new Latency();
@@ -88,8 +90,7 @@ class RunningPipeline implements Pipeline {
   /** A checkpoint holds the books of this boot. */
   #booksKept: boolean;
   #lastObservationAt = 0;
-  /** Openings whose cgroup may still come to be known; oldest first. */
-  #unsettled: { readonly id: string; readonly settledAt: number }[] = [];
+  readonly #unattributed: Unattributed;
   readonly #books = new BooksRecord();
   readonly #missing: MissingSearch;
   #cancelTick: () => void = () => {};
@@ -101,18 +102,20 @@ class RunningPipeline implements Pipeline {
     this.#host = host;
     this.#options = options;
     this.#bootId = readBootId(host, options.sources.procRoot);
-    this.#journal =
+    const journal =
       options.stateDirectory === null ? null : new Journal(host.files, options.stateDirectory);
-    const recovered = this.#journal?.recover() ?? NO_RECOVERY;
+    this.#keeper = new Keeper(journal, (sentence) => options.report?.(sentence));
+    const recovered = journal?.recover() ?? NO_RECOVERY;
     this.problems = recovered.problems;
     const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
     this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
     this.#ledger = this.#openLedger(sameBoot);
+    this.#unattributed = new Unattributed((id) => this.#ledger.kill(id));
+    for (const id of sameBoot?.unsettled ?? []) this.#awaitCgroup(id);
     this.#booksKept = sameBoot !== null;
     for (const [source, cursor] of Object.entries(sameBoot?.cursors ?? {})) {
       this.#cursors.set(source, cursor);
     }
-    this.#sequence = recovered.checkpoint?.sequence ?? 0;
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve;
     });
@@ -123,6 +126,9 @@ class RunningPipeline implements Pipeline {
     );
     this.view = this.#createView();
     this.#sinks = options.sinks(this.view);
+    // A checkpoint that was lost or could not be written must not lead to a second record of the same number.
+    const told = this.#sinks.map((sink) => sink.lastSequence?.() ?? 0);
+    this.#sequence = Math.max(recovered.checkpoint?.sequence ?? 0, ...told);
     this.#replay(recovered);
     host.processes.raisePriority(NICE);
     const sources = (options.createSources ?? createSources)(options.sources);
@@ -149,7 +155,7 @@ class RunningPipeline implements Pipeline {
     this.#work();
     this.#checkpoint();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
-    this.#journal?.close();
+    this.#keeper.close();
   }
 
   // --- state on disk
@@ -169,7 +175,9 @@ class RunningPipeline implements Pipeline {
       this.#sequence = Math.max(this.#sequence, sequence);
       if (record.type !== "kill") continue;
       if (record.revision === 0) this.#metrics.opened(record);
-      if (record.bootId === this.#bootId && kill !== null) this.#ledger.restore(kill);
+      if (record.bootId !== this.#bootId || kill === null) continue;
+      this.#ledger.restore(kill);
+      if (record.revision === 0) this.#awaitCgroup(record.id);
     }
     const records = entries.map(({ sequence, record }) => ({ sequence, record }));
     if (records.length > 0) this.#tell(records);
@@ -183,15 +191,15 @@ class RunningPipeline implements Pipeline {
   }
 
   #checkpoint(): void {
-    if (this.#journal === null || !this.#dirty) return;
-    this.#dirty = false;
+    if (this.#options.stateDirectory === null || !this.#dirty) return;
     for (const sink of this.#sinks) sink.flush?.();
-    this.#journal.checkpoint({
+    this.#dirty = !this.#keeper.checkpoint({
       bootId: this.#bootId,
       sequence: this.#sequence,
       ledger: this.#ledger.state(),
       cursors: Object.fromEntries(this.#cursors),
       metrics: this.#metrics.state(),
+      unsettled: this.#unattributed.waiting,
     });
   }
 
@@ -302,11 +310,11 @@ class RunningPipeline implements Pipeline {
     this.#missing.consider(summary);
     const ledger = this.#books.due(summary, now, this.#stopped);
     if (ledger !== null) records.push(ledger);
-    this.#countUnattributed();
+    this.#metrics.unattributed += this.#unattributed.settle(now);
     if (records.length === 0) return;
     const numbered = records.map((record) => ({ sequence: ++this.#sequence, record }));
     this.#dirty = true;
-    this.#journal?.append(numbered, (id) => this.#ledger.kill(id));
+    this.#keeper.append(numbered, (id) => this.#ledger.kill(id));
     for (const record of records) this.#count(record);
     this.#tell(numbered);
   }
@@ -314,18 +322,11 @@ class RunningPipeline implements Pipeline {
   #count(record: OutputRecord): void {
     if (record.type !== "kill" || record.revision > 0) return;
     this.#metrics.opened(record);
-    const settledAt = this.#host.clock.monotonicMicroseconds() + SETTLED_AFTER_MICROSECONDS;
-    this.#unsettled.push({ id: record.id, settledAt });
+    this.#awaitCgroup(record.id);
   }
 
-  /** A counter cannot take back: a kill counts as unattributed only when no evidence is to be expected any more. */
-  #countUnattributed(): void {
-    const now = this.#host.clock.monotonicMicroseconds();
-    while ((this.#unsettled[0]?.settledAt ?? Number.POSITIVE_INFINITY) <= now) {
-      const settled = this.#unsettled.shift();
-      const record = settled === undefined ? undefined : this.#recent.get(settled.id);
-      if (record?.attribution === "none") this.#metrics.unattributed++;
-    }
+  #awaitCgroup(id: string): void {
+    this.#unattributed.opened(id, this.#host.clock.monotonicMicroseconds());
   }
 
   #tell(records: readonly StreamRecord[]): void {
@@ -378,6 +379,7 @@ class RunningPipeline implements Pipeline {
           latency: this.#latency.view(),
           drops: [
             { what: "observations", count: this.#queueDrops },
+            { what: "journal", count: this.#keeper.dropped },
             { what: "series", count: this.#metrics.folded },
             { what: "contradictions", count: this.#ledger.contradictions },
           ],

@@ -82,6 +82,7 @@ class Agent {
       stateDirectory: this.#directory,
       node: textOption(this.#options, "node") ?? host.hostname,
       version,
+      report: (sentence) => this.#say(sentence),
       sinks: (view) => this.#createSinks(view),
     });
     return this.#pipeline;

@@ -16,6 +16,8 @@ export interface Sink {
   accept(records: readonly StreamRecord[]): void;
   /** Puts what is queued where it belongs before it returns; called before the agent forgets that it said it. */
   flush?(): void;
+  /** The last sequence it ever took, also from an earlier process; 0 when none: no other record may be given it. */
+  lastSequence?(): number;
   /** Flushes and releases everything; resolves when done. */
   close(): Promise<void>;
 }

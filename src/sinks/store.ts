@@ -30,6 +30,7 @@ export interface Store extends Sink, RecordLog {
   dropped(): number;
   /** Writes what waits, now; stops at the first failure. */
   flush(): void;
+  lastSequence(): number;
 }
 
 const QUEUE_LIMIT = 50_000;

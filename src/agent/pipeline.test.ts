@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { type TestContext, test } from "node:test";
+import { type Files, type Host, HostError } from "../host/host.ts";
+import { createHost } from "../host/real.ts";
+import * as evidence from "../ledger/testing.ts";
+import type { KillObservation, Observation } from "../model/observation.ts";
+import type { Sink, StreamRecord } from "../sinks/sink.ts";
+import { createStore } from "../sinks/store.ts";
+import { type ManualClock, manualClock } from "../sinks/testing/records.ts";
+import { DEFAULT_SOURCE_OPTIONS, type Source } from "../sources/source.ts";
+import { type Pipeline, startPipeline } from "./pipeline.ts";
+
+/** A pipeline on a state directory of its own, told by hand what happens. */
+interface Rig {
+  readonly pipeline: Pipeline;
+  readonly told: StreamRecord[];
+  readonly reports: string[];
+  emit(...observations: Observation[]): void;
+}
+
+interface Disk {
+  full: boolean;
+}
+
+/** The real files, but for a disk that may be full: it takes half of what is appended, as the kernel would. */
+function filesOn(disk: Disk): Files {
+  const { files } = createHost();
+  const refuse = (file: string): never => {
+    throw new HostError("ENOSPC", file, `${file}: no space left on device`);
+  };
+  return {
+    ...files,
+    replace: (file, text) => (disk.full ? refuse(file) : files.replace(file, text)),
+    openAppend: (file) => {
+      const inner = files.openAppend(file);
+      return {
+        ...inner,
+        append: (text) => {
+          inner.append(disk.full ? text.slice(0, text.length / 2) : text);
+          if (disk.full) refuse(file);
+        },
+      };
+    },
+  };
+}
+
+function temporary(t: TestContext): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "oomwitness-agent-"));
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+interface RigOptions {
+  readonly directory: string;
+  readonly clock: ManualClock;
+  readonly disk?: Disk;
+  readonly sinks?: readonly Sink[];
+}
+
+function rig({ directory, clock, disk = { full: false }, sinks = [] }: RigOptions): Rig {
+  const real = createHost();
+  const processes = { ...real.processes, raisePriority: () => false };
+  const host: Host = { ...real, clock, files: filesOn(disk), processes };
+  const told: StreamRecord[] = [];
+  const reports: string[] = [];
+  let emit: (observations: readonly Observation[]) => void = () => {};
+  const source: Source = {
+    name: "tracefs",
+    run: (context) => {
+      emit = (observations) => context.emit(observations);
+      context.up("");
+      return new Promise((resolve) => {
+        context.stop.addEventListener("abort", () => resolve({ kind: "stopped" }));
+      });
+    },
+  };
+  const keep: Sink = {
+    name: "keep",
+    accept: (records) => void told.push(...records),
+    close: async () => {},
+  };
+  const pipeline = startPipeline(host, {
+    sources: DEFAULT_SOURCE_OPTIONS,
+    stateDirectory: directory,
+    sinks: () => [keep, ...sinks],
+    node: "n",
+    version: "",
+    report: (sentence) => void reports.push(sentence),
+    createSources: () => [source],
+  });
+  return { pipeline, told, reports, emit: (...observations) => emit(observations) };
+}
+
+const kill = (tid: number): KillObservation => evidence.kill("tracefs", 1, tid);
+
+const opened = (told: readonly StreamRecord[]): string[] =>
+  told.flatMap(({ record }) =>
+    record.type === "kill" && record.revision === 0 ? [record.id] : [],
+  );
+
+const drops = (pipeline: Pipeline, name: string): number | undefined =>
+  pipeline.view.metrics().drops.find(({ what }) => what === name)?.count;
+
+test("a full disk: kills are told all the same, it is said once, and the books go on", async (t) => {
+  const [directory, clock, disk] = [temporary(t), manualClock(), { full: false }];
+  clock.advance(2_000);
+  const first = rig({ directory, clock, disk });
+  disk.full = true;
+  first.emit(kill(1));
+  first.emit(kill(2));
+  clock.advance(20_000);
+  assert.equal(opened(first.told).length, 2);
+  assert.equal(first.reports.length, 1, first.reports.join("\n"));
+  assert.match(first.reports[0] ?? "", /journal\.jsonl: ENOSPC/);
+  assert.ok((drops(first.pipeline, "journal") ?? 0) >= 2);
+
+  disk.full = false;
+  first.emit(kill(3));
+  clock.advance(6_000);
+  assert.match(first.reports[1] ?? "", /again/);
+  await first.pipeline.stop();
+
+  const second = rig({ directory, clock });
+  assert.deepEqual(second.pipeline.problems, []);
+  second.emit(kill(1), kill(2), kill(3), kill(4));
+  assert.equal(opened(second.told).length, 1, "what is known is not opened again");
+  assert.equal(second.pipeline.view.metrics().kills[0]?.value, 4);
+  await second.pipeline.stop();
+});
+
+test("an agent that stops while the disk is full still closes its sinks", async (t) => {
+  const [directory, clock, disk] = [temporary(t), manualClock(), { full: true }];
+  let closed = false;
+  const sink: Sink = {
+    name: "closing",
+    accept: () => {},
+    close: async () => {
+      closed = true;
+    },
+  };
+  const { pipeline, emit } = rig({ directory, clock, disk, sinks: [sink] });
+  emit(kill(1));
+  await pipeline.stop();
+  assert.ok(closed);
+});
+
+test("entries behind half a line in the journal are found after the next crash", (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  fs.writeFileSync(path.join(directory, "journal.jsonl"), '{"sequence":7,"record":{"ty');
+  rig({ directory, clock }).emit(kill(1));
+  // The process dies here: no checkpoint was made.
+  const next = rig({ directory, clock });
+  assert.equal(opened(next.told).length, 1);
+});
+
+test("when the checkpoint is lost the stream goes on behind what the store has", async (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const store = () => createStore({ path: `${directory}/db`, clock, report: () => {} });
+  const first = rig({ directory, clock, sinks: [store()] });
+  for (let tid = 1; tid <= 5; tid++) first.emit(kill(tid));
+  await first.pipeline.stop();
+  const last = first.told.at(-1)?.sequence ?? 0;
+  fs.writeFileSync(path.join(directory, "checkpoint.json"), "{");
+
+  const second = rig({ directory, clock, sinks: [store()] });
+  assert.equal(second.pipeline.problems.length, 1);
+  assert.equal(second.told[0]?.sequence, last + 1);
+  await second.pipeline.stop();
+});
+
+test("every kill without a cgroup is counted, in a storm and over a restart", async (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const first = rig({ directory, clock });
+  for (let tid = 1; tid <= 1_500; tid++) first.emit(kill(tid));
+  clock.advance(6_000);
+  assert.equal(first.pipeline.view.metrics().unattributedKills, 1_500);
+  first.emit(kill(2_000));
+  await first.pipeline.stop();
+
+  const second = rig({ directory, clock });
+  assert.equal(second.pipeline.view.metrics().unattributedKills, 1_500);
+  second.emit(kill(2_001));
+  // The process dies here: the journal has the last kill.
+  const third = rig({ directory, clock });
+  clock.advance(6_000);
+  assert.equal(third.pipeline.view.metrics().unattributedKills, 1_502);
+  await third.pipeline.stop();
+});
