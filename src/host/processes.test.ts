@@ -172,3 +172,29 @@ async function until(condition: () => boolean): Promise<void> {
   }
   assert.ok(condition(), "did not happen within 10 s");
 }
+
+test("a program that cannot be started at all ends its stream, it does not throw", async () => {
+  // E2BIG, thrown by spawn as ENOMEM is.
+  const long = "x".repeat(300_000);
+  const { seen } = collect((handler) =>
+    createProcesses("cat").streamCommand("cat", [long], handler),
+  );
+  assert.equal(seen.ends.length, 0, "not before the caller has the handle");
+  await until(() => seen.ends.length === 1);
+  assert.match(seen.ends.map(({ message }) => message).join(), /E2BIG/);
+});
+
+test("without file descriptors left a stream ends and says why", () => {
+  const script = `
+    const fs = require("node:fs");
+    const { createProcesses } = require(${JSON.stringify(path.join(import.meta.dirname, "processes.ts"))});
+    const processes = createProcesses("cat");
+    try { for (;;) fs.openSync("/dev/null"); } catch {}
+    processes.stream("/dev/null", {
+      data: () => {},
+      end: ({ message }) => { fs.writeSync(1, message); process.exit(); },
+    });`;
+  const command = 'ulimit -n 64 && exec "$0" -e "$1"';
+  const said = execFileSync("sh", ["-c", command, process.execPath, script]).toString();
+  assert.match(said, /EMFILE/);
+});

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { setPriority } from "node:os";
-import { codeOf } from "./errors.ts";
+import { codeOf, toHostError } from "./errors.ts";
 import type { Processes, StreamHandle, StreamHandler } from "./host.ts";
 import { streamByPolling } from "./polling.ts";
 
@@ -64,14 +64,11 @@ function streamChild(
 }
 
 function follow(words: readonly string[], handler: StreamHandler): StreamHandle {
-  const [program = "", ...args] = words;
-  const child = spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
-    // The messages on standard error are read by programs and tests: in English wherever we run.
-    env: { ...process.env, LC_ALL: "C.UTF-8" },
-  });
+  const child = start(words);
+  if (child instanceof Error) return stillborn(child, handler);
   let closed = false;
-  child.stdout.on("data", (chunk: Uint8Array) => {
+  // Without descriptors left (EMFILE) there is no pipe either, whatever the types say.
+  child.stdout?.on("data", (chunk: Uint8Array) => {
     if (!closed) handler.data(chunk);
   });
   reportEnd(child, handler);
@@ -82,6 +79,25 @@ function follow(words: readonly string[], handler: StreamHandler): StreamHandle 
       abandon(child);
     },
   };
+}
+
+function start([program = "", ...args]: readonly string[]): ChildProcess | Error {
+  try {
+    return spawn(program, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      // The messages on standard error are read by programs and tests: in English wherever we run.
+      env: { ...process.env, LC_ALL: "C.UTF-8" },
+    });
+  } catch (error) {
+    // Most failures are events, but not all: ENOMEM is thrown, and we run where memory is short.
+    return toHostError(error, program);
+  }
+}
+
+/** A stream that ends as soon as its caller has the handle. */
+function stillborn({ message }: Error, handler: StreamHandler): StreamHandle {
+  setImmediate(() => handler.end({ exitCode: null, message }));
+  return { close: () => undefined };
 }
 
 /** Calls `handler.end` once, when the child is gone and its output is read to the end. */
