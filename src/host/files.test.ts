@@ -194,3 +194,18 @@ async function until(condition: () => boolean): Promise<void> {
   }
   assert.ok(condition(), "did not happen within 5 s");
 }
+
+test("a full disk is called by its name, also when it took a part", (t) => {
+  if (process.getuid?.() !== 0) return t.skip("needs root to mount a disk that is soon full");
+  fs.mkdirSync(at("disk"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=16k", "none", at("disk")]);
+  try {
+    const file = files.openAppend(at("disk/journal"));
+    assert.throws(() => file.append("x".repeat(50_000)), hasCode("ENOSPC"));
+    assert.ok(fs.statSync(at("disk/journal")).size > 0);
+    file.close();
+    assert.throws(() => files.replace(at("disk/other"), "x".repeat(50_000)), hasCode("ENOSPC"));
+  } finally {
+    execFileSync("umount", [at("disk")]);
+  }
+});

@@ -110,12 +110,19 @@ function writeFully(descriptor: number, file: string, bytes: Buffer): void {
   }
 }
 
+/** A full disk takes a part; what it says to the rest is the reason. */
+function writeWhole(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text, "utf8");
+  let written = 0;
+  while (written < bytes.length) written += fs.writeSync(descriptor, bytes, written);
+}
+
 /** The temporary name is always the same, so that crashes cannot pile up files. One writer a path. */
 function replaceDurably(file: string, text: string): void {
   const temporary = `${file}.new`;
   const descriptor = fs.openSync(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644);
   try {
-    writeFully(descriptor, temporary, Buffer.from(text, "utf8"));
+    writeWhole(descriptor, text);
     fs.fsyncSync(descriptor);
   } finally {
     fs.closeSync(descriptor);
@@ -138,7 +145,7 @@ function openAppend(file: string): AppendFile {
   const descriptor = fs.openSync(file, O_WRONLY | O_CREAT | O_APPEND, 0o644);
   let open = true;
   return {
-    append: (text) => wrapped(file, () => writeFully(descriptor, file, Buffer.from(text, "utf8"))),
+    append: (text) => wrapped(file, () => writeWhole(descriptor, text)),
     truncate: () => wrapped(file, () => fs.ftruncateSync(descriptor, 0)),
     close: () => {
       // A second close would hit whatever file has got the number since.
