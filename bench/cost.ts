@@ -9,8 +9,8 @@ import { cpuMillisecondsOf, familyOf, memoryOf } from "./support/usage.ts";
 const SIZES = [10, 500, 2000];
 const IDLE_SECONDS = 20;
 const SCRAPES = 20;
-/** The first full look at all cgroups and what starting left behind belong to the start. */
-const START_MILLISECONDS = 5_000;
+/** The first look at all cgroups, the collection after it and 10 s of attention after the last evidence belong to the start. */
+const START_MILLISECONDS = 15_000;
 
 /** `count` empty cgroups with names as long as a container's. */
 function emptyCgroups(count: number): V1Cgroup {
