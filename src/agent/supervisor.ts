@@ -5,6 +5,8 @@ import type { Source, SourceContext } from "../sources/source.ts";
 
 const FIRST_RETRY_MILLISECONDS = 250;
 const LONGEST_RETRY_MILLISECONDS = 30_000;
+/** A source that was up for so long works; one that breaks sooner, again and again, is asked ever more seldom. */
+const STEADY_MICROSECONDS = 10_000_000;
 /** A source that cannot work here is asked again: a mount or a capability may have come. */
 const UNAVAILABLE_RETRY_MILLISECONDS = 60_000;
 const LOSSES_TOLD_MILLISECONDS = 1_000;
@@ -63,24 +65,25 @@ export class Supervisor {
   async #keepRunning(): Promise<void> {
     let retryMilliseconds = FIRST_RETRY_MILLISECONDS;
     while (!this.#stop.signal.aborted) {
-      const wasUp = await this.#runOnce();
+      const wasSteady = await this.#runOnce();
       if (this.#stop.signal.aborted) return;
       if (this.#record.state === "unavailable") {
         await this.#pause(UNAVAILABLE_RETRY_MILLISECONDS);
         continue;
       }
-      retryMilliseconds = wasUp
+      retryMilliseconds = wasSteady
         ? FIRST_RETRY_MILLISECONDS
         : Math.min(retryMilliseconds * 2, LONGEST_RETRY_MILLISECONDS);
       await this.#pause(retryMilliseconds);
     }
   }
 
-  /** One life of the source. True when it had been up. */
+  /** One life of the source. True when it had been up for a while. */
   async #runOnce(): Promise<boolean> {
-    let wasUp = false;
+    const { clock } = this.#host;
+    let upAt: number | null = null;
     const context = this.#context(() => {
-      wasUp = true;
+      upAt ??= clock.monotonicMicroseconds();
     });
     try {
       const end = await this.source.run(context);
@@ -90,7 +93,7 @@ export class Supervisor {
     } catch (error) {
       this.#update({ state: "down", reason: describe(error) });
     }
-    return wasUp;
+    return upAt !== null && clock.monotonicMicroseconds() - upAt >= STEADY_MICROSECONDS;
   }
 
   #context(cameUp: () => void): SourceContext {
