@@ -109,7 +109,10 @@ export class Cases {
   /** Into the indexes, not into the books: those of a checkpoint have it already. */
   remember(kill: Kill): void {
     this.kills.add(kill);
-    this.order.push(kill);
+    // A kill that a journal brings back may be older than others that are known.
+    let place = this.order.length;
+    while (place > 0 && (this.order[place - 1]?.openedAt ?? 0) > kill.openedAt) place--;
+    this.order.splice(place, 0, kill);
     this.incidents.restore(kill);
   }
 

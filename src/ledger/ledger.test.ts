@@ -249,3 +249,17 @@ test("a kill in a storm gets the limit that the log printed for its neighbours",
   const second = latest(records).find((record) => record.victim.tid === 2);
   assert.deepEqual(second?.limit, { scope: null, ...printed });
 });
+
+test("a kill that a journal amends does not hide younger ones from the next checkpoint", () => {
+  const before = newLedger();
+  tell(before, [kill("tracefs", 10, 1), kill("tracefs", 20, 2)], 21);
+  const ledger = newLedger(21, before.state());
+  const [older] = before.state().kills;
+  assert.ok(older !== undefined);
+  ledger.restore({ ...older, revision: 1 });
+  ledger.advance(22 * SECOND);
+  const tids = (seconds: number) =>
+    ledger.state(seconds * SECOND).kills.map(({ victim }) => victim?.tid);
+  assert.deepEqual(tids(5), [2]);
+  assert.deepEqual(tids(20), [1, 2]);
+});
