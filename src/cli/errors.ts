@@ -1,3 +1,5 @@
+import { HostError } from "../host/host.ts";
+
 /**
  * An error an operator can meet: a stable code and a sentence that says what to do. Printed as one line on standard error:
  * `oomwitness: E_STATE_DIR: …`. The codes are listed in docs/cli.md.
@@ -11,6 +13,7 @@ export type ErrorCode =
   | "E_NOT_FOUND"
   | "E_AMBIGUOUS"
   | "E_SELFTEST"
+  | "E_HOST"
   | "E_INTERNAL";
 
 export class CliError extends Error {
@@ -34,6 +37,11 @@ export function describeError(error: unknown): {
   if (error instanceof CliError) {
     const status = error.code === "E_USAGE" ? 2 : 1;
     return { line: `oomwitness: ${error.code}: ${error.message}`, status };
+  }
+  if (error instanceof HostError) {
+    const advice =
+      "see that --proc-root and --state-dir are right, and that this user may use them";
+    return { line: `oomwitness: E_HOST: ${error.message}: ${advice}.`, status: 1 };
   }
   const message = error instanceof Error ? error.message : String(error);
   const advice = "a fault of the program: repeat it with OOMWITNESS_DEBUG=1 and report the trace";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { HostError } from "../host/host.ts";
 import { isUnicode, wantsColour } from "./console.ts";
 import { CliError, describeError } from "./errors.ts";
 import {
@@ -71,5 +72,7 @@ test("an error is one line and a status", () => {
     status: 1,
   });
   assert.equal(describeError(new CliError("E_USAGE", "no.")).status, 2);
+  const host = new HostError("ENOENT", "/p/boot_id", "ENOENT: no such file, open '/p/boot_id'");
+  assert.match(describeError(host).line, /^oomwitness: E_HOST: ENOENT: .* --proc-root/);
   assert.match(describeError(new Error("boom")).line, /^oomwitness: E_INTERNAL: boom \(a fault/);
 });
