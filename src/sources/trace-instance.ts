@@ -98,6 +98,19 @@ export function enableEvent(files: Files, instance: TraceInstance, event: Instan
   files.writeText(`${path}/enable`, "1");
 }
 
+/** Which of the switches that were on is off; `null` while the kills of all are recorded. */
+export function whyNotRecording(files: Files, instance: TraceInstance): string | null {
+  const switches = [
+    "tracing_on",
+    "events/oom/mark_victim/enable",
+    "events/signal/signal_generate/enable",
+  ];
+  // `1*` when it has a trigger.
+  const isOff = (name: string) => files.tryReadText(`${instance.path}/${name}`)?.startsWith("0");
+  const off = switches.find((name) => isOff(name) === true);
+  return off === undefined ? null : `${instance.path}/${off} was set to 0 by somebody else`;
+}
+
 /** Removes an instance; a reader that is just dying keeps it busy, so it is tried for a second. */
 export async function removeInstance(host: Host, path: string): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt++) {

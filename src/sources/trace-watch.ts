@@ -112,7 +112,8 @@ export async function watchKills(
 ): Promise<SourceEnd> {
   const { host, stop } = context;
   const { instance, lineage } = watch;
-  const losses = new LossWatch(context, instance);
+  const silenced = new AbortController();
+  const losses = new LossWatch(context, instance, (why) => silenced.abort(why));
   const reporter = new KillReporter({
     context,
     ...watch,
@@ -121,11 +122,14 @@ export async function watchKills(
     overrun: () => losses.overrun(),
   });
   try {
-    const end = await readTracePipe(host, `${instance.path}/trace_pipe`, stop, {
+    const over = AbortSignal.any([stop, silenced.signal]);
+    const end = await readTracePipe(host, `${instance.path}/trace_pipe`, over, {
       data: (chunk) => reporter.push(chunk),
       up: () => context.up(watch.note),
     });
     if (end.kind === "failed") throw new Error(`trace_pipe of ${instance.path}: ${end.message}`);
+    // Broken, not stopped: it is tried again, which switches everything on.
+    if (!stop.aborted) throw new Error(String(silenced.signal.reason));
     return { kind: "stopped" };
   } finally {
     reporter.close();

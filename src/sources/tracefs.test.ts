@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
@@ -95,6 +95,20 @@ test("without /proc the lineage tells", { skip }, async (t) => {
   for (const { cgroup, victim } of all()) {
     assert.deepEqual([cgroup?.path, cgroup?.basis], [box.path, "lineage"]);
     assert.equal(victim.pid, victim.tid);
+  }
+});
+
+test("recording that somebody else switched off is noticed, and switched on by the next try", {
+  skip,
+}, async () => {
+  for (const off of ["tracing_on", "events/enable"]) {
+    const running = await start({ keepInstance: true });
+    writeFileSync(`${INSTANCES}/${NAME}/${off}`, "0");
+    await assert.rejects(running.end, /set to 0 by somebody else/);
+    const again = await start();
+    const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1");
+    await eventually(off, () => kills(again, isOneOf([pid])).length === 1);
+    await again.stop();
   }
 });
 
