@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import * as nodeSqlite from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { toHostError } from "./errors.ts";
+import { toHostError, wrapped } from "./errors.ts";
 import { HostError } from "./host.ts";
 
 /** The door to embedded SQLite files. Every call blocks; every failure is a `HostError` with SQLite's own code. */
@@ -180,6 +180,19 @@ export function walSizeBytes(path: string): number | null {
   } catch (error) {
     return toHostError(error, path).code === "ENOENT" ? 0 : null;
   }
+}
+
+/** Waits until the disk has the write-ahead log beside a database; SQLite itself waits for it only now and then (NORMAL). */
+export function syncWal(path: string): void {
+  const wal = `${path}-wal`;
+  wrapped(wal, () => {
+    const descriptor = fs.openSync(wal, fs.constants.O_RDONLY);
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  });
 }
 
 /** Why a file cannot be opened for reading (`ENOENT`, `EACCES`, …); `null` when it can. */

@@ -40,7 +40,7 @@ export function prepareForWriting(database: SqliteDatabase): void {
   // Before the first table, or it has no effect: lets retention give pages back to the file system in small steps.
   database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   database.exec("PRAGMA journal_mode = WAL");
-  // A power cut may lose the last records (the checkpoint brings them back), never the file.
+  // A power cut may lose the records since the last flush, which comes before each checkpoint of the agent; never the file.
   database.exec("PRAGMA synchronous = NORMAL");
   database.exec("PRAGMA journal_size_limit = 8388608");
   // Checkpoints wait for the disk (50 ms were measured): they are made in quiet moments, and by SQLite only beyond 16 MiB.

@@ -1,6 +1,12 @@
 import type { Clock } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
-import { isCorrupt, moveSqliteAside, openSqlite, type SqliteDatabase } from "../host/sqlite.ts";
+import {
+  isCorrupt,
+  moveSqliteAside,
+  openSqlite,
+  type SqliteDatabase,
+  syncWal,
+} from "../host/sqlite.ts";
 import { jsonLine } from "./json-line.ts";
 import type { Sink, StreamRecord } from "./sink.ts";
 import { createQueries, type RecordLog, type StoredEvent } from "./store-read.ts";
@@ -28,7 +34,7 @@ export interface Store extends Sink, RecordLog {
   problem(): string | null;
   /** Records dropped because too many waited. */
   dropped(): number;
-  /** Writes what waits, now; stops at the first failure. */
+  /** Writes what waits, now, and waits for the disk; stops at the first failure. */
   flush(): void;
   lastSequence(): number;
 }
@@ -63,6 +69,8 @@ class SqliteStore implements Store {
   #queue: Pending[] = [];
   #head = 0;
   #dropped = 0;
+  /** Something was written that a power cut would take away. */
+  #unsynced = false;
   #lastSequence = 0;
   #problem: string | null = null;
   #retryMilliseconds = RETRY_FIRST_MILLISECONDS;
@@ -102,6 +110,7 @@ class SqliteStore implements Store {
 
   flush(): void {
     while (this.#waiting() > 0 && this.#writeBatch());
+    if (this.#unsynced) this.#unsynced = !this.#attempt(() => syncWal(this.#options.path));
   }
 
   async close(): Promise<void> {
@@ -194,6 +203,7 @@ class SqliteStore implements Store {
     const batch = this.#queue.slice(this.#head, this.#head + TRANSACTION);
     const written = this.#attempt(({ write }) => write(batch));
     if (written) this.#advance(batch.length);
+    if (written && batch.length > 0) this.#unsynced = true;
     return written;
   }
 
