@@ -48,12 +48,18 @@ export class Journal {
   readonly #file: AppendFile;
   /** The file may end in the middle of a line: the next entry must not become its other half. */
   #cut = false;
+  #length = 0;
 
   constructor(files: Files, stateDirectory: string) {
     this.#files = files;
     this.#checkpointPath = `${stateDirectory}/checkpoint.json`;
     this.#journalPath = `${stateDirectory}/journal.jsonl`;
     this.#file = files.openAppend(this.#journalPath);
+  }
+
+  /** Characters that a successor will have to read. */
+  get length(): number {
+    return this.#length;
   }
 
   /** What an earlier process left. Broken files are set aside under another name, never silently overwritten. */
@@ -80,6 +86,7 @@ export class Journal {
     this.#cut = true;
     this.#file.append(text);
     this.#cut = false;
+    this.#length += text.length;
   }
 
   /**
@@ -90,6 +97,7 @@ export class Journal {
     this.#files.replace(this.#checkpointPath, JSON.stringify({ version: VERSION, ...state }));
     this.#file.truncate();
     this.#cut = false;
+    this.#length = 0;
   }
 
   close(): void {
@@ -108,6 +116,7 @@ export class Journal {
 
   #readEntries(problems: string[]): JournalEntry[] {
     const text = this.#files.tryReadText(this.#journalPath) ?? "";
+    this.#length = text.length;
     this.#cut = text !== "" && !text.endsWith("\n");
     const lines = text.split("\n");
     const entries = lines.flatMap((line) => parseEntry(line) ?? []);

@@ -3,6 +3,9 @@ import type { Kill } from "../ledger/ledger.ts";
 import type { StreamRecord } from "../sinks/sink.ts";
 import type { Checkpoint, Journal } from "./journal.ts";
 
+/** A journal that grows beyond this is emptied even if a sink did not take what is in it: read back in 0.2 s. */
+const JOURNAL_CHARACTERS = 16 * 1024 * 1024;
+
 /**
  * Keeps the books on a disk that may be full or broken: that must not end the agent. Kills are told all the same, what was
  * not kept is counted, and the operator is told once when it begins and once when it is over.
@@ -22,6 +25,11 @@ export class Keeper {
   /** Records that were told without being in the journal. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** The journal may go on for now without a checkpoint that empties it. */
+  get hasRoom(): boolean {
+    return (this.#journal?.length ?? 0) < JOURNAL_CHARACTERS;
   }
 
   append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {

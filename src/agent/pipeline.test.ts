@@ -192,3 +192,23 @@ test("every kill without a cgroup is counted, in a storm and over a restart", as
   assert.equal(third.pipeline.view.metrics().unattributedKills, 1_502);
   await third.pipeline.stop();
 });
+
+test("what the store could not take is told to it by the next process", async (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const broken: Sink = {
+    name: "broken",
+    accept: () => {},
+    flush: () => false,
+    close: async () => {},
+  };
+  const first = rig({ directory, clock, sinks: [broken] });
+  first.emit(evidence.count("node", [null, 2], 5, { baseline: true }));
+  first.emit(evidence.kill("tracefs", 2.1, 1));
+  clock.advance(20_000);
+  await first.pipeline.stop();
+  const second = rig({ directory, clock });
+  assert.deepEqual(opened(second.told), opened(first.told));
+  assert.equal(second.pipeline.view.metrics().kills[0]?.value, 1, "and counted once");
+  await second.pipeline.stop();
+});

@@ -192,7 +192,9 @@ class RunningPipeline implements Pipeline {
 
   #checkpoint(): void {
     if (this.#options.stateDirectory === null || !this.#dirty) return;
-    for (const sink of this.#sinks) sink.flush?.();
+    const flushed = this.#sinks.map((sink) => sink.flush?.() ?? true);
+    // What a sink could not take stays in the journal, from which the next process tells it again.
+    if (this.#booksKept && flushed.includes(false) && this.#keeper.hasRoom) return;
     this.#dirty = !this.#keeper.checkpoint({
       bootId: this.#bootId,
       sequence: this.#sequence,
@@ -257,8 +259,8 @@ class RunningPipeline implements Pipeline {
   /** Once the books are open, a successor must find them: what happens from now on is nobody's history. */
   #keepFirstBooks(): void {
     if (this.#booksKept || this.#ledger.summary().kernel === null) return;
-    this.#booksKept = true;
     this.#checkpoint();
+    this.#booksKept = true;
   }
 
   #takeIn(): KillObservation[] {

@@ -14,8 +14,11 @@ export interface Sink {
   readonly name: string;
   /** New records in stream order. Must return at once; slow work is queued inside, bounded. Never throws. */
   accept(records: readonly StreamRecord[]): void;
-  /** Puts what is queued where it belongs before it returns; called before the agent forgets that it said it. */
-  flush?(): void;
+  /**
+   * Puts what is queued where it belongs before it returns; called before the agent forgets that it said it. False when
+   * that is not possible now.
+   */
+  flush?(): boolean;
   /** The last sequence it ever took, also from an earlier process; 0 when none: no other record may be given it. */
   lastSequence?(): number;
   /** Flushes and releases everything; resolves when done. */

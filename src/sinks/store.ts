@@ -34,8 +34,8 @@ export interface Store extends Sink, RecordLog {
   problem(): string | null;
   /** Records dropped because too many waited. */
   dropped(): number;
-  /** Writes what waits, now, and waits for the disk; stops at the first failure. */
-  flush(): void;
+  /** Writes what waits, now, and waits for the disk; stops at the first failure, then false. */
+  flush(): boolean;
   lastSequence(): number;
 }
 
@@ -108,9 +108,10 @@ class SqliteStore implements Store {
     return this.#dropped;
   }
 
-  flush(): void {
+  flush(): boolean {
     while (this.#waiting() > 0 && this.#writeBatch());
     if (this.#unsynced) this.#unsynced = !this.#attempt(() => syncWal(this.#options.path));
+    return this.#waiting() === 0 && !this.#unsynced;
   }
 
   async close(): Promise<void> {
