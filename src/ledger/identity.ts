@@ -91,11 +91,18 @@ export class KillIndex {
   find(observation: KillObservation): Kill | undefined {
     return (
       this.byEvidence(observation.source, observation.sequence) ??
+      this.#firstOf(observation) ??
       this.#nearest(
         observation,
         (kill) => observation.repeat || kill.evidence[observation.source] === undefined,
       )
     );
+  }
+
+  /** The first entry of what is said to be a second one: a group kill of many takes its time. */
+  #firstOf({ source, incident, repeat, victim }: KillObservation): Kill | undefined {
+    const first = repeat ? this.byEvidence(source, incident) : undefined;
+    return first?.victim?.tid === victim.tid ? first : undefined;
   }
 
   /**
@@ -161,7 +168,11 @@ function distanceTo({ window }: Kill, { monotonicMicroseconds: at }: Instant): n
 
 function tolerance(kill: Kill, observation: KillObservation): number {
   const exact = kill.evidence.tracefs !== undefined || kill.evidence.probe !== undefined;
-  const slack = Math.max(slackOf(observation.source), exact ? 0 : LATE_CLOCK_MICROSECONDS);
+  const slack = Math.max(
+    slackOf(observation.source),
+    exact ? 0 : LATE_CLOCK_MICROSECONDS,
+    observation.repeat ? AGAIN_MICROSECONDS : 0,
+  );
   return kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds + slack;
 }
 

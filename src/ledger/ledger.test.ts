@@ -168,6 +168,25 @@ test("two cgroups that could both have had the kill are no answer: it stays unkn
   assert.equal(records.filter((record) => record.revision === 0).length, 2);
 });
 
+test("the second entry of a long group kill is its first victim's, however late it comes", () => {
+  const ledger = newLedger();
+  const first = kill("tracefs", 10, 55, { cgroup: stamp("/a") });
+  const { sequence: incident } = first;
+  const repeat = { sequence: "again", incident, group: true, repeat: true };
+  const probed = kill("probe", 10, 55, { cgroup: stamp("/a", "kernel") });
+  const records = tell(ledger, [
+    count("node", [null, 5], 0, { baseline: true }),
+    first,
+    probed,
+    kill("tracefs", 11.7, 55, repeat),
+    // This source's own first word was lost.
+    kill("kernel-log", 10.9, 55, { ...repeat, incident: "lost" }),
+    count("node", [5, 12], 2),
+  ]);
+  assert.equal(latest(records).length, 1);
+  assert.equal(ledger.summary().unaccounted, 0);
+});
+
 test("the same pid killed again later is another kill", () => {
   const records = tell(newLedger(), [
     kill("tracefs", 10, 55, { cgroup: stamp("/a") }),
