@@ -54,7 +54,7 @@ class Findings {
 
   async collect(kernel: string | undefined): Promise<void> {
     const { exitCode, output, files } = await runInGuest({
-      // Node starts three times as fast from its cache on these slow processors.
+      // Emulated processors spend most of the start of a program on compiling it.
       script:
         "ifconfig lo up; mkdir -m 1777 /tmp/compiled; NODE_COMPILE_CACHE=/tmp/compiled /usr/bin/node test/e2e/guest-agent.ts",
       timeoutSeconds: 400,

@@ -8,7 +8,7 @@ import type { KillRecord, LedgerRecord, SourceRecord } from "../../../src/model/
 
 const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
 
-/** A guest with emulated processors and a storm going on needs half of it. */
+/** In a guest with emulated processors and a storm going on, 30 s were not always enough. */
 const START_MILLISECONDS = 90_000;
 
 /** A real agent on a state directory and a port of its own. */
