@@ -32,7 +32,7 @@ function toLine(event: TestEvent): ReportLine | null {
   switch (event.type) {
     case "test:pass":
     case "test:fail":
-      return event.data.details?.type === "suite" ? null : toResult(event);
+      return event.data.details?.type === "suite" ? toSuiteResult(event) : toResult(event);
     case "test:stdout":
     case "test:stderr":
       return { kind: "say", text: event.data.message ?? "" };
@@ -41,6 +41,12 @@ function toLine(event: TestEvent): ReportLine | null {
     default:
       return null;
   }
+}
+
+/** A suite counts only when it says more than its tests: none of them ran, or what they stand on failed. */
+function toSuiteResult(event: TestEvent): ReportLine | null {
+  const result = toResult(event);
+  return result?.kind === "pass" ? null : result;
 }
 
 function toResult({ type, data }: TestEvent): ReportLine | null {

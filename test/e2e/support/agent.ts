@@ -35,7 +35,7 @@ export class TestAgent {
     this.spawn();
     const deadline = Date.now() + START_MILLISECONDS;
     while (Date.now() < deadline) {
-      if (this.#child?.exitCode !== null) throw new Error(`agent ended: ${this.#output}`);
+      if (this.end !== null) throw new Error(`agent ${this.end}: ${this.#output}`);
       const ready = await fetch(this.url("/readyz")).catch(() => null);
       if (ready?.ok === true) return;
       await sleep(25);
@@ -56,6 +56,12 @@ export class TestAgent {
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
     this.#child = child;
+  }
+
+  /** How it ended: `ended (SIGSEGV)`; null while it lives. */
+  get end(): string | null {
+    const how = this.#child?.signalCode ?? this.#child?.exitCode ?? null;
+    return how === null ? null : `ended (${how})`;
   }
 
   get pid(): number {
