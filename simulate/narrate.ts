@@ -53,6 +53,10 @@ export function sayRecord(record: OutputRecord): string {
       return `ledger kernel ${record.kernel} recorded ${record.recorded} unaccounted ${record.unaccounted} unattributed ${record.unattributed}`;
     case "source":
       return `source ${record.source} ${record.state} lost ${record.lost}`;
+    case "exit":
+      return `exit of ${record.container.id} ${record.exitCode} ${record.verdict}`;
+    case "userspace-kill":
+      return `killed by ${record.tool}: ${record.pid}`;
     default:
       return record satisfies never;
   }

@@ -1,4 +1,4 @@
-import { SOURCE_NAMES } from "../model/observation.ts";
+import { KERNEL_SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
 import type { KillLookup, StoreReader } from "../sinks/store-read.ts";
 import { type LineOptions, localText, paint } from "../sinks/terminal-style.ts";
@@ -159,7 +159,7 @@ function ownerFacts({ cgroup, container, pod, unit }: KillRecord): readonly Fact
 }
 
 function evidenceFacts(kill: KillRecord, options: LineOptions): readonly Fact[] {
-  const absent = SOURCE_NAMES.filter((name) => !kill.witnesses.includes(name));
+  const absent = KERNEL_SOURCE_NAMES.filter((name) => !kill.witnesses.includes(name));
   const none = options.unicode ? "–" : "-";
   return [
     ["seen by", kill.witnesses.join(", ") || none],

@@ -100,9 +100,32 @@ export const sourceRecordSchema = z.strictObject({
   lost: count,
 });
 
+export const exitRecordSchema = z.strictObject({
+  type: z.literal("exit"),
+  at: instant,
+  container,
+  pod: pod.nullable(),
+  exitCode: z.int().min(0).max(255).nullable(),
+  signal: z.int().min(1).max(127).nullable(),
+  verdict: z.enum(["oom-killed", "not-oom", "oom-unreported", "oom-stale", "unknown"]),
+  kills: z.array(id),
+});
+
+export const userspaceKillRecordSchema = z.strictObject({
+  type: z.literal("userspace-kill"),
+  tool: z.string().min(1),
+  at: instant.nullable(),
+  pid,
+  comm: z.string().nullable(),
+  cgroup: z.string().nullable(),
+  reason: known,
+});
+
 /** Every line that any command prints as JSON. */
 export const outputRecordSchema = z.discriminatedUnion("type", [
   killRecordSchema,
+  exitRecordSchema,
+  userspaceKillRecordSchema,
   ledgerRecordSchema,
   sourceRecordSchema,
 ]);

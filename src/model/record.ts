@@ -1,7 +1,12 @@
 import type { Constraint, SourceName } from "./observation.ts";
 
 /** The public contract: one JSON line each. Unknown is `null`, never 0 or "". `record-schema.ts` holds the same as a schema. */
-export type OutputRecord = KillRecord | LedgerRecord | SourceRecord;
+export type OutputRecord =
+  | KillRecord
+  | ExitRecord
+  | UserspaceKillRecord
+  | LedgerRecord
+  | SourceRecord;
 
 export type Outcome =
   | "killed"
@@ -88,6 +93,37 @@ export interface KillRecord {
   /** Found after the fact: nobody was watching when it happened. */
   readonly recovered: boolean;
   readonly witnesses: readonly SourceName[];
+}
+
+/** Whether an exit really was an OOM kill; see docs/api.md. */
+export type Verdict = "oom-killed" | "not-oom" | "oom-unreported" | "oom-stale" | "unknown";
+
+/** The main process of a container ended. Told once, after the kills of its run. */
+export interface ExitRecord {
+  readonly type: "exit";
+  /** RFC 3339 with microseconds. */
+  readonly at: string;
+  readonly container: ContainerRecord;
+  readonly pod: PodRecord | null;
+  /** 0 … 255; `null` when the runtime does not know. */
+  readonly exitCode: number | null;
+  /** The signal that ended it, by the exit code's convention (137: 9); `null` when none. */
+  readonly signal: number | null;
+  readonly verdict: Verdict;
+  /** Ids of the kills in this run of the container, oldest first; at most the last 100. */
+  readonly kills: readonly string[];
+}
+
+/** A program that watches memory killed something: no kernel kill, and never counted as one. */
+export interface UserspaceKillRecord {
+  readonly type: "userspace-kill";
+  /** `systemd-oomd`, `earlyoom`, `kubelet`, … */
+  readonly tool: string;
+  readonly at: string | null;
+  readonly pid: number | null;
+  readonly comm: string | null;
+  readonly cgroup: string | null;
+  readonly reason: string | null;
 }
 
 /** The books, side by side, since they were opened. */

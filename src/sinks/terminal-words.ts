@@ -1,4 +1,4 @@
-import { SOURCE_NAMES } from "../model/observation.ts";
+import { KERNEL_SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
 import { type LineOptions, sign } from "./terminal-style.ts";
 import {
@@ -88,7 +88,7 @@ function constraintText(record: KillRecord): string {
 
 /** Witnesses as initials in fixed places and how the cgroup was found: `KT-CV=`. */
 export function seenText(record: KillRecord, options: TextOptions): string {
-  const letters = SOURCE_NAMES.map((name) =>
+  const letters = KERNEL_SOURCE_NAMES.map((name) =>
     record.witnesses.includes(name) ? name.charAt(0).toUpperCase() : sign("unseen", options),
   );
   return letters.join("") + attributionMark(record);
