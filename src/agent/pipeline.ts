@@ -2,7 +2,7 @@ import type { Host } from "../host/host.ts";
 import { withLimitScope } from "../identify/scope.ts";
 import { Ledger } from "../ledger/ledger.ts";
 import type { KillObservation, Observation, SourceName } from "../model/observation.ts";
-import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
+import type { OutputRecord, SourceRecord } from "../model/record.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
 import type { Source, SourceOptions } from "../sources/source.ts";
 import { BooksRecord } from "./books-record.ts";
@@ -10,7 +10,9 @@ import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
 import { Keeper } from "./keeper.ts";
 import { Latency } from "./latency.ts";
 import { Metrics } from "./metrics.ts";
+import { metricsView } from "./metrics-view.ts";
 import { MissingSearch } from "./missing-search.ts";
+import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
 import { Supervisor } from "./supervisor.ts";
 import { Unattributed } from "./unattributed.ts";
@@ -53,7 +55,6 @@ const BUSY_MILLISECONDS = 20;
 const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
-const RECENT_KILLS = 1_000;
 /** Observations waiting to be taken in; more than this means evidence arrives faster than it can be booked. */
 const QUEUE_LIMIT = 100_000;
 
@@ -78,7 +79,7 @@ class RunningPipeline implements Pipeline {
   readonly #cursors = new Map<string, string>();
   readonly #supervisors: Supervisor[];
   readonly #sinks: readonly Sink[];
-  readonly #recent = new Map<string, KillRecord>();
+  readonly #recent = new RecentKills();
   readonly #queue: { source: SourceName; observations: readonly Observation[] }[] = [];
   #queued = 0;
   #queueDrops = 0;
@@ -162,11 +163,8 @@ class RunningPipeline implements Pipeline {
 
   #openLedger(checkpoint: Checkpoint | null): Ledger {
     const startedAt = this.#host.clock.monotonicMicroseconds();
-    const ledger = new Ledger(
-      { bootId: this.#bootId, node: this.#options.node, startedAt },
-      checkpoint?.ledger ?? null,
-    );
-    return ledger;
+    const { node } = this.#options;
+    return new Ledger({ bootId: this.#bootId, node, startedAt }, checkpoint?.ledger ?? null);
   }
 
   /** What the last process wrote down but may not have told every sink: told again; sinks know what they have by sequence. */
@@ -333,17 +331,9 @@ class RunningPipeline implements Pipeline {
 
   #tell(records: readonly StreamRecord[]): void {
     for (const { record } of records) {
-      if (record.type === "kill") this.#remember(record);
+      if (record.type === "kill") this.#recent.remember(record);
     }
     for (const sink of this.#sinks) sink.accept(records);
-  }
-
-  #remember(record: KillRecord): void {
-    const known = this.#recent.has(record.id);
-    this.#recent.set(record.id, record);
-    if (known || this.#recent.size <= RECENT_KILLS) return;
-    const oldest = this.#recent.keys().next();
-    if (oldest.done !== true) this.#recent.delete(oldest.value);
   }
 
   #scheduleTick(): void {
@@ -365,28 +355,13 @@ class RunningPipeline implements Pipeline {
       version: this.#options.version,
       ledger: () => this.#ledger.summary(),
       sources: () => this.#supervisors.map((supervisor) => supervisor.record),
-      recentKills: () => [...this.#recent.values()].reverse(),
+      recentKills: () => this.#recent.list(),
       ready: () => this.#isReady,
-      metrics: () => {
-        const { kernel, unaccounted } = this.#ledger.summary();
-        return {
-          kills: this.#metrics.kills,
-          invisibleKills: [],
-          incidents: this.#metrics.incidents,
-          lastKillSeconds: this.#metrics.lastKillSeconds,
-          kernelKills: kernel,
-          unaccountedKills: unaccounted,
-          unattributedKills: this.#metrics.unattributed,
-          recoveredKills: this.#metrics.recovered,
-          latency: this.#latency.view(),
-          drops: [
-            { what: "observations", count: this.#queueDrops },
-            { what: "journal", count: this.#keeper.dropped },
-            { what: "series", count: this.#metrics.folded },
-            { what: "contradictions", count: this.#ledger.contradictions },
-          ],
-        };
-      },
+      metrics: () =>
+        metricsView(this.#metrics, this.#latency, this.#ledger, [
+          { what: "observations", count: this.#queueDrops },
+          { what: "journal", count: this.#keeper.dropped },
+        ]),
     };
   }
 }

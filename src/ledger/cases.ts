@@ -1,7 +1,8 @@
+import { type Identity, mergeIdentity, NOBODY } from "../model/identity.ts";
 import type { CgroupStamp, SourceName } from "../model/observation.ts";
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
-import { SECOND } from "../model/time.ts";
+import { type Instant, SECOND } from "../model/time.ts";
 import { forgetSteps } from "./book.ts";
 import { CgroupBooks } from "./cgroup-books.ts";
 import { KillIndex } from "./identity.ts";
@@ -18,6 +19,13 @@ const MEMORY_MICROSECONDS = 600 * SECOND;
 const KILLS_KEPT = 20_000;
 /** A counter is read within that time of a kill, or says nothing about it. */
 const WITNESS_MICROSECONDS = 2 * SECOND;
+
+export interface CasesContext {
+  readonly bootId: string;
+  readonly node: string;
+  /** Whose a kill was: the ledger knows cgroups, not containers. */
+  readonly identify?: (record: KillRecord, at: Instant) => Identity;
+}
 
 /**
  * What the ledger knows, and the few ways in which it may change: a kill never changes without the books, the indexes and
@@ -39,17 +47,16 @@ export class Cases {
   /** Kills of the last moments that a counter may still bear witness to. */
   readonly #awaitVmstat = new Set<Kill>();
   readonly #awaitCgroup = new Set<Kill>();
-  readonly #identity: { readonly bootId: string; readonly node: string };
+  readonly #context: CasesContext;
 
-  constructor(
-    identity: { readonly bootId: string; readonly node: string },
-    node: NodeBook,
-    now: number,
-  ) {
-    this.#identity = identity;
+  constructor(context: CasesContext, node: NodeBook, now: number) {
+    this.#context = context;
     this.node = node;
     this.now = now;
-    this.outbox = new Outbox((kill) => this.#record(kill));
+    this.outbox = new Outbox(
+      (kill) => this.#record(kill),
+      (kill) => this.#identify(kill),
+    );
   }
 
   /** A kill that is not in the books yet: into the books and the indexes. */
@@ -76,6 +83,8 @@ export class Cases {
     if (cgroup === kill.cgroup) return;
     if (contradicts(kill.cgroup, cgroup)) this.contradictions++;
     this.outbox.before(kill, this.now);
+    // Another cgroup, another owner.
+    if (cgroup?.path !== kill.cgroup?.path) delete kill.identity;
     this.rebook(kill, () => {
       kill.cgroup = cgroup;
       kill.attribution = attributionOf(cgroup);
@@ -167,10 +176,15 @@ export class Cases {
     for (const book of this.books.all()) forgetSteps(book.count, before);
   }
 
+  #identify(kill: Kill): void {
+    const identity = this.#context.identify?.(this.#record(kill), kill.at);
+    if (identity !== undefined) kill.identity = mergeIdentity(kill.identity ?? NOBODY, identity);
+  }
+
   #record(kill: Kill): KillRecord {
     return renderKill(kill, {
-      bootId: this.#identity.bootId,
-      node: this.#identity.node,
+      bootId: this.#context.bootId,
+      node: this.#context.node,
       incident: this.incidents.idOf(kill),
       limit: this.limits.of(kill),
       version: kill.cgroup?.version ?? this.books.version,

@@ -1,3 +1,4 @@
+import type { Identity } from "../model/identity.ts";
 import type {
   CgroupStamp,
   KillObservation,
@@ -44,6 +45,8 @@ export interface Kill {
   /** When the ledger learned of it (µs, monotonic). */
   readonly openedAt: number;
   witnesses: SourceName[];
+  /** Whose it was when that was last asked; absent in state of earlier versions. */
+  identity?: Identity;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { KillRecord, LedgerRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
 import { attributions } from "./attribution.ts";
 import type { Count } from "./book.ts";
-import { Cases } from "./cases.ts";
+import { Cases, type CasesContext } from "./cases.ts";
 import type { CgroupBook } from "./cgroup-books.ts";
 import { Groups } from "./groups.ts";
 import { killId, unknownKillId } from "./identity.ts";
@@ -22,9 +22,7 @@ import { missingKills } from "./settle.ts";
 
 export type { Kill } from "./kill.ts";
 
-export interface LedgerOptions {
-  readonly bootId: string;
-  readonly node: string;
+export interface LedgerOptions extends CasesContext {
   /** When this process began to watch (µs, monotonic): kills before it are `recovered`. */
   readonly startedAt: number;
   /** How long evidence may be late before a counter's word alone makes a record. Default 2 s. */
@@ -137,6 +135,16 @@ export class Ledger {
       unaccounted: this.#cases.node.unaccounted(groups),
       unattributed: this.#cases.node.totals.unattributed,
     };
+  }
+
+  /** Whose these kills were may have become known: they are told again if so. */
+  reconsider(ids: readonly string[]): void {
+    for (const id of ids) {
+      const kill = this.#cases.kills.byId(id);
+      if (kill === undefined) continue;
+      this.#cases.outbox.before(kill, this.#cases.now);
+      this.#cases.touch(kill);
+    }
   }
 
   /** What to keep for the next process. `recentMicroseconds` bounds how far back evidence may come again. */

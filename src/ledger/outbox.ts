@@ -17,12 +17,15 @@ interface Due {
 /** Which kills have something new to say. Openings leave at once; amendments are collected. */
 export class Outbox {
   readonly #render: (kill: Kill) => KillRecord;
+  readonly #identify: (kill: Kill) => void;
   #opened = new Set<Kill>();
   readonly #amended = new Map<Kill, Due>();
   readonly #said = new Map<Kill, { readonly text: string; readonly at: number }>();
 
-  constructor(render: (kill: Kill) => KillRecord) {
+  /** `identify` is asked again whose a kill was whenever it has something to say. */
+  constructor(render: (kill: Kill) => KillRecord, identify: (kill: Kill) => void) {
     this.#render = render;
+    this.#identify = identify;
   }
 
   get size(): number {
@@ -75,6 +78,7 @@ export class Outbox {
     this.#opened = new Set();
     return [...opened].map((kill) => {
       this.#amended.delete(kill);
+      this.#identify(kill);
       const record = this.#render(kill);
       this.#said.set(kill, { text: textOf(record), at: now });
       return record;
@@ -82,6 +86,7 @@ export class Outbox {
   }
 
   #amendment(kill: Kill, now: number): KillRecord | null {
+    this.#identify(kill);
     const record = this.#render(kill);
     const text = textOf(record);
     if (this.#said.get(kill)?.text === text) return null;

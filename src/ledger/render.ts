@@ -1,3 +1,4 @@
+import { NOBODY } from "../model/identity.ts";
 import type { KillRecord, VictimRecord } from "../model/record.ts";
 import { formatInstant } from "../model/time.ts";
 import type { Kill } from "./kill.ts";
@@ -24,8 +25,8 @@ const UNKNOWN_VICTIM: VictimRecord = {
   pageTableBytes: null,
 };
 
-/** The record of a kill before anybody says whose container it was: that is the next room's work. */
 export function renderKill(kill: Kill, context: RenderContext): KillRecord {
+  const identity = kill.identity ?? NOBODY;
   return {
     type: "kill",
     id: kill.id,
@@ -34,22 +35,23 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     node: context.node,
     bootId: context.bootId,
     incident: { id: context.incident, group: kill.group },
-    victim: renderVictim(kill),
+    victim: { ...renderVictim(kill), main: identity.main },
     trigger: kill.trigger,
     outcome: "killed",
-    limit: { scope: null, ...context.limit },
+    limit: { scope: identity.scope, ...context.limit },
     cgroup: {
       path: kill.cgroup?.path ?? null,
       id: kill.cgroup?.id ?? null,
       version: kill.cgroup === null ? null : context.version,
     },
-    container: null,
-    pod: null,
-    unit: null,
-    visibility: "unknown",
+    container: identity.container,
+    pod: identity.pod,
+    unit: identity.unit,
+    visibility: identity.visibility,
     attribution: kill.attribution,
     recovered: kill.recovered,
-    witnesses: kill.witnesses,
+    witnesses:
+      identity.witnesses.length === 0 ? kill.witnesses : [...kill.witnesses, ...identity.witnesses],
   };
 }
 
