@@ -5,7 +5,12 @@ import { SECOND } from "../src/model/time.ts";
 import type { Sink, StreamRecord } from "../src/sinks/sink.ts";
 import { createCgroupSource } from "../src/sources/cgroup.ts";
 import { createKernelLogSource } from "../src/sources/kernel-log.ts";
-import { DEFAULT_SOURCE_OPTIONS, type Source, type SourceContext } from "../src/sources/source.ts";
+import {
+  DEFAULT_SOURCE_OPTIONS,
+  isOfKernel,
+  type Source,
+  type SourceContext,
+} from "../src/sources/source.ts";
 import { createVmstatSource } from "../src/sources/vmstat.ts";
 import { Random } from "../src/std/random.ts";
 import type { Bug } from "./bugs.ts";
@@ -250,7 +255,7 @@ class Schedule {
       run: (context) =>
         source.run({
           ...context,
-          emit: (observations) => this.#hand(observations, context, life, later),
+          emit: (observations) => this.#hand(observations.filter(isOfKernel), context, life, later),
           saveCursor: (cursor) => {
             if (lastDue <= this.#clockwork.now) context.saveCursor(cursor);
             else later(() => context.saveCursor(cursor), lastDue);

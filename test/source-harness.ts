@@ -1,7 +1,12 @@
 import type { Host } from "../src/host/host.ts";
 import { createHost } from "../src/host/real.ts";
 import type { CounterObservation, Observation } from "../src/model/observation.ts";
-import type { Source, SourceContext, SourceEnd } from "../src/sources/source.ts";
+import {
+  isOfKernel,
+  type Source,
+  type SourceContext,
+  type SourceEnd,
+} from "../src/sources/source.ts";
 
 /** A source at work, and everything it said. */
 export interface RunningSource {
@@ -35,7 +40,7 @@ export function startSource(source: Source, options: StartOptions = {}): Running
     stop: controller.signal,
     bootId: options.bootId ?? "00000000-0000-4000-8000-000000000000",
     cursor: options.cursor ?? null,
-    emit: (observations) => void said.observations.push(...observations),
+    emit: (observations) => void said.observations.push(...observations.filter(isOfKernel)),
     up: (note) => {
       said.notes.push(note);
       up.resolve(note);

@@ -4,7 +4,12 @@ import { Ledger } from "../ledger/ledger.ts";
 import type { KillObservation, Observation, SourceName } from "../model/observation.ts";
 import type { OutputRecord, SourceRecord } from "../model/record.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
-import type { Source, SourceOptions } from "../sources/source.ts";
+import {
+  isOfKernel,
+  type Source,
+  type SourceObservation,
+  type SourceOptions,
+} from "../sources/source.ts";
 import { BooksRecord } from "./books-record.ts";
 import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
 import { Keeper } from "./keeper.ts";
@@ -80,7 +85,7 @@ class RunningPipeline implements Pipeline {
   readonly #supervisors: Supervisor[];
   readonly #sinks: readonly Sink[];
   readonly #recent = new RecentKills();
-  readonly #queue: { source: SourceName; observations: readonly Observation[] }[] = [];
+  readonly #queue: { source: SourceName; observations: readonly SourceObservation[] }[] = [];
   #queued = 0;
   #queueDrops = 0;
   #sourceRecords: SourceRecord[] = [];
@@ -218,7 +223,7 @@ class RunningPipeline implements Pipeline {
     };
   }
 
-  #observe(source: SourceName, observations: readonly Observation[]): void {
+  #observe(source: SourceName, observations: readonly SourceObservation[]): void {
     if (this.#queued + observations.length > QUEUE_LIMIT) {
       this.#queueDrops += observations.length;
       return;
@@ -268,7 +273,7 @@ class RunningPipeline implements Pipeline {
     for (const { observations } of this.#queue.splice(0)) {
       this.#queued -= observations.length;
       for (const observation of observations) {
-        this.#take(observation, kills, now);
+        if (isOfKernel(observation)) this.#take(observation, kills, now);
       }
       this.#lastObservationAt = now;
       this.#dirty = true;

@@ -1,7 +1,7 @@
 import { type Host, HostError } from "../host/host.ts";
-import type { Observation, SourceName } from "../model/observation.ts";
+import type { SourceName } from "../model/observation.ts";
 import type { SourceRecord } from "../model/record.ts";
-import type { Source, SourceContext } from "../sources/source.ts";
+import type { Source, SourceContext, SourceObservation } from "../sources/source.ts";
 
 const FIRST_RETRY_MILLISECONDS = 250;
 const LONGEST_RETRY_MILLISECONDS = 30_000;
@@ -16,7 +16,7 @@ export interface SupervisorHooks {
   readonly bootId: string;
   cursor(source: SourceName): string | null;
   saveCursor(source: SourceName, cursor: string): void;
-  observe(source: SourceName, observations: readonly Observation[]): void;
+  observe(source: SourceName, observations: readonly SourceObservation[]): void;
   changed(record: SourceRecord): void;
 }
 

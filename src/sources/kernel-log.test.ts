@@ -5,7 +5,12 @@ import { createFiles } from "../host/files.ts";
 import type { Host, StreamHandler } from "../host/host.ts";
 import type { KillObservation, Observation } from "../model/observation.ts";
 import { createKernelLogSource } from "./kernel-log.ts";
-import { DEFAULT_SOURCE_OPTIONS, type SourceContext, type SourceEnd } from "./source.ts";
+import {
+  DEFAULT_SOURCE_OPTIONS,
+  isOfKernel,
+  type SourceContext,
+  type SourceEnd,
+} from "./source.ts";
 
 const FIXTURE = readFileSync(
   new URL("../../test/fixtures/kernel-logs/kmsg-v2-6.12.txt", import.meta.url),
@@ -65,7 +70,7 @@ class Bench {
       stop: this.#stop.signal,
       bootId: "b",
       cursor: this.cursor,
-      emit: (observations) => this.emitted.push(...observations),
+      emit: (observations) => void this.emitted.push(...observations.filter(isOfKernel)),
       up: (note) => this.ups.push(note),
       lost: (count) => this.losses.push(count),
       saveCursor: (cursor) => {

@@ -1,5 +1,23 @@
 import type { Host } from "../host/host.ts";
+import type { RuntimeObservation } from "../model/container.ts";
 import type { Observation, SourceName } from "../model/observation.ts";
+
+/** Of kills, from the kernel; or of containers, from a runtime. */
+export type SourceObservation = Observation | RuntimeObservation;
+
+/** Whether the kernel's evidence speaks, not a runtime. */
+export function isOfKernel(observation: SourceObservation): observation is Observation {
+  switch (observation.kind) {
+    case "container":
+    case "exit":
+    case "oom-report":
+    case "gone":
+    case "list":
+      return false;
+    default:
+      return true;
+  }
+}
 
 /**
  * One place that gives evidence. A source observes and never concludes: it emits observations that are complete, says
@@ -38,7 +56,7 @@ export interface SourceContext {
   /** What `saveCursor` stored last in this boot, perhaps by an earlier process; `null` at the first start. */
   readonly cursor: string | null;
   /** Hands over evidence in the order it was made. Never blocks and never throws. */
-  emit(observations: readonly Observation[]): void;
+  emit(observations: readonly SourceObservation[]): void;
   /** The source is watching. `note` is one short clause for `doctor` and the header of `watch`, or "". */
   up(note: string): void;
   /** `count` pieces of evidence are known to be lost (log gap, ring overrun, full queue). */
@@ -60,6 +78,13 @@ export interface SourceOptions {
   readonly keepInstance: boolean;
   /** Kills older than the start are reported too (kernel log backlog, left-over trace instance). */
   readonly history: boolean;
+  /** Where a runtime listens, when not at one of its usual places: absolute paths of Unix sockets. */
+  readonly sockets?: {
+    readonly docker?: string;
+    readonly containerd?: string;
+    readonly cri?: string;
+    readonly podman?: string;
+  };
 }
 
 export const DEFAULT_SOURCE_OPTIONS: SourceOptions = {
