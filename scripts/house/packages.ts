@@ -20,6 +20,10 @@ const PACKAGES: readonly SystemPackage[] = [
   { name: "zstd", use: "unpacks the guest's modules" },
   { name: "prometheus", use: "promtool checks the metrics" },
   { name: "tmux", use: "a terminal for the live view" },
+  { name: "docker.io", use: "a Docker daemon with containers to kill in" },
+  { name: "containerd", use: "a containerd with pods to kill in" },
+  { name: "runc", use: "runs the containers" },
+  { name: "podman", use: "a Podman service with containers to kill in" },
 ];
 
 /** Keeps the prometheus service from starting because its checker was installed. */
