@@ -12,6 +12,7 @@ import {
   betterStamp,
   type Kill,
   killFrom,
+  LATE_CLOCK_MICROSECONDS,
   marginOf,
   mergeLimit,
   mergeTrigger,
@@ -214,6 +215,10 @@ export class Ledger {
         .at(observation.cgroup.path)
         .map((book) => book.identity.id);
       if (new Set(namesakes).size > 1) this.#cases.stamp(best, null);
+      else if (best.cgroup !== null && marginOf(observation.at) > 2 * LATE_CLOCK_MICROSECONDS) {
+        // Dated so vaguely, it may be a later kill in a later cgroup of that name.
+        this.#cases.stamp(best, { ...best.cgroup, id: null, basis: "counter" });
+      }
       return best;
     }
     const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path);
