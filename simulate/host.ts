@@ -3,6 +3,7 @@ import type {
   Clock,
   Files,
   Host,
+  HttpClient,
   Processes,
   StreamHandle,
   StreamHandler,
@@ -46,6 +47,14 @@ export class SimulatedHost implements Host {
   readonly clock: Clock;
   readonly files: Files;
   readonly processes: Processes;
+  /** No container runtime listens here. */
+  readonly http: HttpClient = {
+    get: ({ socketPath }) => Promise.reject(noSocket(socketPath)),
+    lines: ({ socketPath }, handler) => {
+      handler.end(noSocket(socketPath));
+      return { close: () => undefined };
+    },
+  };
 
   constructor(kernel: SimulatedKernel, clockwork: Clockwork, disk: Disk, life: Life) {
     this.clock = {
@@ -112,6 +121,10 @@ class LogReader implements StreamHandle {
     this.#next = this.#kernel.logEnd;
     if (lines.length > 0) this.#handler.data(new TextEncoder().encode(lines.join("")));
   }
+}
+
+function noSocket(path: string): HostError {
+  return new HostError("ENOENT", path, "unavailable in the simulation");
 }
 
 function refuse(): never {

@@ -1,5 +1,6 @@
 import type { Host } from "../src/host/host.ts";
 import { createHost } from "../src/host/real.ts";
+import type { RuntimeObservation } from "../src/model/container.ts";
 import type { CounterObservation, Observation } from "../src/model/observation.ts";
 import {
   isOfKernel,
@@ -12,6 +13,8 @@ import {
 export interface RunningSource {
   readonly source: Source;
   readonly observations: Observation[];
+  /** What it said of containers. */
+  readonly runtime: RuntimeObservation[];
   readonly notes: string[];
   readonly losses: { readonly count: number; readonly what: string }[];
   readonly cursors: string[];
@@ -31,16 +34,21 @@ export interface StartOptions {
 export function startSource(source: Source, options: StartOptions = {}): RunningSource {
   const controller = new AbortController();
   const up = Promise.withResolvers<string | SourceEnd>();
-  const said = { observations: [], notes: [], losses: [], cursors: [] } as Pick<
+  const said = { observations: [], runtime: [], notes: [], losses: [], cursors: [] } as Pick<
     RunningSource,
-    "observations" | "notes" | "losses" | "cursors"
+    "observations" | "runtime" | "notes" | "losses" | "cursors"
   >;
   const context: SourceContext = {
     host: options.host ?? createHost(),
     stop: controller.signal,
     bootId: options.bootId ?? "00000000-0000-4000-8000-000000000000",
     cursor: options.cursor ?? null,
-    emit: (observations) => void said.observations.push(...observations.filter(isOfKernel)),
+    emit: (observations) => {
+      for (const observation of observations) {
+        if (isOfKernel(observation)) said.observations.push(observation);
+        else said.runtime.push(observation);
+      }
+    },
     up: (note) => {
       said.notes.push(note);
       up.resolve(note);

@@ -6,6 +6,7 @@ export interface Host {
   readonly clock: Clock;
   readonly files: Files;
   readonly processes: Processes;
+  readonly http: HttpClient;
   /** uid of this process, 0 when root. */
   readonly uid: number;
   readonly hostname: string;
@@ -101,4 +102,38 @@ export interface StreamHandler {
 export interface StreamHandle {
   /** Ends the child; `end` is still called. Idempotent. */
   close(): void;
+}
+
+/** HTTP over Unix sockets, as container runtimes speak it. Failures are `HostError`s about the socket. */
+export interface HttpClient {
+  /** One request and its whole answer. Rejects with `ETIMEDOUT`, `EMSGSIZE`, `ENOENT`, `EACCES`, `ECONNREFUSED`, … */
+  get(request: {
+    readonly socketPath: string;
+    readonly target: string;
+    readonly timeoutMilliseconds: number;
+    /** A longer body is refused. */
+    readonly maxBytes: number;
+    readonly signal?: AbortSignal;
+  }): Promise<{ readonly status: number; readonly body: string }>;
+  /** Follows an answer without an end, line by line (invalid UTF-8 becomes U+FFFD). */
+  lines(
+    request: {
+      readonly socketPath: string;
+      readonly target: string;
+      /** Time until the answer must have begun. */
+      readonly connectMilliseconds: number;
+      readonly maxLineBytes: number;
+    },
+    handler: LineHandler,
+  ): StreamHandle;
+}
+
+export interface LineHandler {
+  /** The daemon answered with 200: what happens from now on comes as lines. */
+  opened(): void;
+  line(text: string): void;
+  /** A line beyond the bound was left out. */
+  dropped(): void;
+  /** Called once: the daemon closed it or `close()` was called (`null`), or why it broke. */
+  end(error: HostError | null): void;
 }

@@ -3,6 +3,7 @@ import { createClock } from "./clock.ts";
 import { createFiles } from "./files.ts";
 import type { Host } from "./host.ts";
 import { createProcesses } from "./processes.ts";
+import { createHttpClient } from "./unix-http.ts";
 
 /** The machine this program runs on. */
 export function createHost(): Host {
@@ -10,6 +11,7 @@ export function createHost(): Host {
     clock: createClock(),
     files: createFiles(),
     processes: createProcesses(),
+    http: createHttpClient(),
     uid: process.getuid?.() ?? -1,
     hostname: os.hostname(),
   };

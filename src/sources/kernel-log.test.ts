@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import { createFiles } from "../host/files.ts";
 import type { Host, StreamHandler } from "../host/host.ts";
+import { createHttpClient } from "../host/unix-http.ts";
 import type { KillObservation, Observation } from "../model/observation.ts";
 import { createKernelLogSource } from "./kernel-log.ts";
 import {
@@ -97,6 +98,7 @@ class Bench {
         },
       },
       files: createFiles(),
+      http: createHttpClient(),
       processes: {
         stream: (path, handler) => {
           this.commands.push(path);
