@@ -7,6 +7,7 @@ import { type Entry, readArchive } from "./archive.ts";
 import { missingForImage, writeImage } from "./image.ts";
 import { findKernel, type GuestKernel } from "./kernels.ts";
 import { PROGRAMS_DIRECTORY } from "./paths.ts";
+import { findSystemdDisk, type SystemdSuite } from "./systemd.ts";
 
 /** What to do in a fresh virtual machine with cgroup v2, tracefs and the repository at /repo. */
 export interface GuestJob {
@@ -16,6 +17,8 @@ export interface GuestJob {
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   /** `6.1`, `6.12`, … or the path of a kernel image; the installed one by default. */
   readonly kernel?: string;
+  /** Runs the script under the systemd of this Debian, with its containerd and runc, instead of alone on the machine. */
+  readonly systemd?: SystemdSuite;
   /** Memory of the machine in MiB; 768 by default. */
   readonly memoryMib?: number;
   /** Words added to the kernel's command line. */
@@ -82,6 +85,7 @@ export async function runInGuest(job: GuestJob): Promise<GuestResult> {
 
 /** A machine that has not come to the script by then never will; another one is tried. */
 const BOOT_SECONDS = 40;
+const BOOT_SYSTEMD_SECONDS = 120;
 const BOOT_ATTEMPTS = 3;
 
 async function boot(job: GuestJob, kernel: GuestKernel, directory: string): Promise<GuestResult> {
@@ -91,7 +95,8 @@ async function boot(job: GuestJob, kernel: GuestKernel, directory: string): Prom
     const token = randomBytes(8).toString("hex");
     const child = startMachine(kernel, directory, job, token);
     const screen = new GuestConsole(token, job.onOutput ?? (() => {}));
-    const ended = await follow(child, screen, timeoutSeconds);
+    const bootSeconds = job.systemd === undefined ? BOOT_SECONDS : BOOT_SYSTEMD_SECONDS;
+    const ended = await follow(child, screen, { bootSeconds, seconds: timeoutSeconds });
     const result = screen.result();
     if (result !== null) return { ...result, files: resultFiles(directory) };
     if (!screen.begun && attempt < BOOT_ATTEMPTS) continue;
@@ -128,22 +133,55 @@ function clockArguments(): string {
 const CPU = "qemu64,-cx16";
 
 function startMachine(kernel: GuestKernel, directory: string, job: GuestJob, token: string) {
-  const append = `console=ttyS0 quiet loglevel=2 ${clockArguments()} panic=-1 reboot=t rdinit=/init lab.token=${token}`;
+  const disk = diskOf(job);
+  const append = `console=ttyS0 quiet loglevel=2 ${clockArguments()} panic=-1 reboot=t rdinit=/init lab.token=${token} ${disk.append}`;
   const qemu = [
-    ...["qemu-system-x86_64", "-M", kernel.machine, "-accel", "tcg,thread=multi", "-cpu", CPU],
+    ...[
+      "qemu-system-x86_64",
+      "-M",
+      disk.machine ?? kernel.machine,
+      "-accel",
+      "tcg,thread=multi",
+      "-cpu",
+      CPU,
+    ],
     ...["-smp", "2", "-m", String(job.memoryMib ?? 768), "-kernel", kernel.path],
     ...["-initrd", join(directory, "initrd"), "-append", `${append} ${job.kernelArguments ?? ""}`],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...["-chardev", `file,id=results,path=${join(directory, "results")}`],
     ...["-device", "isa-serial,chardev=results,iobase=0x2f8,irq=3"],
+    ...disk.options,
   ];
   // The machine dies with us, whatever ends us.
   return spawn("setpriv", ["--pdeathsig", "KILL", ...qemu], { stdio: ["ignore", "pipe", "pipe"] });
 }
 
+interface Disk {
+  readonly machine: GuestKernel["machine"] | null;
+  readonly append: string;
+  readonly options: readonly string[];
+}
+
+/** NVMe and ext4 are built into Debian's cloud kernels, so no module is needed. What is written is forgotten at the end. */
+function diskOf({ systemd }: GuestJob): Disk {
+  if (systemd === undefined) return { machine: null, append: "", options: [] };
+  const path = findSystemdDisk(systemd);
+  if (path === null) throw new Error(`no disk of ${systemd}: lab/guest/make-systemd ${systemd}`);
+  const drive = `file=${path},format=raw,if=none,id=root,snapshot=on`;
+  return {
+    machine: "pc",
+    append: "lab.root=/dev/nvme0n1",
+    options: ["-drive", drive, "-device", "nvme,drive=root,serial=root"],
+  };
+}
+
 /** Resolves, when the machine has ended, to why it did. */
-function follow(child: ChildProcess, screen: GuestConsole, seconds: number): Promise<string> {
+function follow(
+  child: ChildProcess,
+  screen: GuestConsole,
+  { bootSeconds, seconds }: { readonly bootSeconds: number; readonly seconds: number },
+): Promise<string> {
   return new Promise((resolve, reject) => {
     let reason: string | null = null;
     const end = (why: string) => {
@@ -152,8 +190,8 @@ function follow(child: ChildProcess, screen: GuestConsole, seconds: number): Pro
     };
     const timer = setTimeout(end, seconds * 1000, `guest not done in ${seconds} s`);
     const bootTimer = setTimeout(() => {
-      if (!screen.begun) end(`guest not up in ${BOOT_SECONDS} s`);
-    }, BOOT_SECONDS * 1000);
+      if (!screen.begun) end(`guest not up in ${bootSeconds} s`);
+    }, bootSeconds * 1000);
     child.stdout?.on("data", (chunk: Buffer) => screen.add(chunk.toString("latin1")));
     child.stderr?.on("data", (chunk: Buffer) => screen.add(chunk.toString("latin1")));
     child.on("error", reject);

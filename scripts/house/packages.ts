@@ -19,6 +19,8 @@ const PACKAGES: readonly SystemPackage[] = [
   { name: "cpio", use: "packs the guest's files" },
   { name: "zstd", use: "unpacks the guest's modules" },
   { name: "prometheus", use: "promtool checks the metrics" },
+  { name: "mmdebstrap", use: "makes the guest with systemd and containerd" },
+  { name: "e2fsprogs", use: "makes the guest with systemd and containerd" },
   { name: "tmux", use: "a terminal for the live view" },
   { name: "docker.io", use: "a Docker daemon with containers to kill in" },
   { name: "containerd", use: "a containerd with pods to kill in" },

@@ -1,0 +1,38 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CACHE_DIRECTORY, GUEST_DIRECTORY } from "./paths.ts";
+
+/** Debian releases whose systemd, containerd and runc a guest can run; each disk is made by `lab/guest/make-systemd`. */
+export const SYSTEMD_SUITES = ["bookworm", "trixie", "sid"] as const;
+export type SystemdSuite = (typeof SYSTEMD_SUITES)[number];
+
+const MAKE = join(GUEST_DIRECTORY, "make-systemd");
+/** Made in 15 s where Debian's mirror is near. */
+const PATIENCE_MILLISECONDS = 240_000;
+
+/** The disk of a Debian with systemd; `null` when it was not made yet, or by another version of the script. */
+export function findSystemdDisk(suite: SystemdSuite): string | null {
+  const path = join(CACHE_DIRECTORY, `systemd-${suite}.ext4`);
+  if (!existsSync(path) || statSync(path).mtimeMs < statSync(MAKE).mtimeMs) return null;
+  return path;
+}
+
+/** The disk, made now if need be; `null` with the reason told when it cannot be. */
+export function makeSystemdDisk(
+  suite: SystemdSuite,
+  tell: (reason: string) => void,
+): string | null {
+  const found = findSystemdDisk(suite);
+  if (found !== null) return found;
+  try {
+    execFileSync("nice", ["-n", "10", MAKE, suite], {
+      stdio: ["ignore", "inherit", "pipe"],
+      timeout: PATIENCE_MILLISECONDS,
+    });
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    tell(`no Debian ${suite} with systemd (lab/guest/make-systemd ${suite}): ${said.slice(-600)}`);
+  }
+  return findSystemdDisk(suite);
+}
