@@ -2,6 +2,7 @@ import type {
   AppendFile,
   Clock,
   Files,
+  Grpc,
   Host,
   HttpClient,
   Processes,
@@ -55,6 +56,8 @@ export class SimulatedHost implements Host {
       return { close: () => undefined };
     },
   };
+
+  readonly grpc: Grpc = { connect: (socketPath) => Promise.reject(noSocket(socketPath)) };
 
   constructor(kernel: SimulatedKernel, clockwork: Clockwork, disk: Disk, life: Life) {
     this.clock = {

@@ -16,7 +16,7 @@ const KNOWN_LONG: Readonly<Record<string, number>> = {};
 const FOLDERS = "{src,simulate,lab,bench,test,scripts}";
 
 function read(pattern: string): SourceFile[] {
-  return globSync(pattern, { exclude: ["lab/build/**", "lab/cache/**"] })
+  return globSync(pattern, { exclude: ["lab/build/**", "lab/cache/**", "**/*_pb.d.ts"] })
     .filter((path) => statSync(path).isFile())
     .toSorted()
     .map((path) => ({ path, text: readFileSync(path, "utf8") }));

@@ -1,3 +1,11 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+
 /**
  * The door: everything the program does to the machine goes through here, so that tests can stand in front of it.
  * Nothing outside `host/` opens a file, a socket or a process, or asks for the time.
@@ -7,6 +15,7 @@ export interface Host {
   readonly files: Files;
   readonly processes: Processes;
   readonly http: HttpClient;
+  readonly grpc: Grpc;
   /** uid of this process, 0 when root. */
   readonly uid: number;
   readonly hostname: string;
@@ -136,4 +145,33 @@ export interface LineHandler {
   dropped(): void;
   /** Called once: the daemon closed it or `close()` was called (`null`), or why it broke. */
   end(error: HostError | null): void;
+}
+
+/** gRPC over Unix sockets. The methods are the generated ones of `protocol/`. */
+export interface Grpc {
+  /** Loads what it needs and gives a connection that is made with the first call. */
+  connect(socketPath: string): Promise<GrpcConnection>;
+}
+
+/** Failures are `HostError`s about the socket: `ENOENT` (also: not found there), `ECONNREFUSED`, `ETIMEDOUT`, `ENOSYS`, … */
+export interface GrpcConnection {
+  call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    options: GrpcCallOptions & { readonly timeoutMilliseconds: number },
+  ): Promise<MessageShape<O>>;
+  /** Messages as they come; asked for once iteration begins. Without a deadline it follows until it breaks or is aborted. */
+  follow<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    input: MessageInitShape<I>,
+    options: GrpcCallOptions,
+  ): AsyncIterable<MessageShape<O>>;
+  /** Breaks what is under way. Idempotent. */
+  close(): void;
+}
+
+export interface GrpcCallOptions {
+  readonly timeoutMilliseconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
 }

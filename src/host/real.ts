@@ -1,6 +1,7 @@
 import os from "node:os";
 import { createClock } from "./clock.ts";
 import { createFiles } from "./files.ts";
+import { createGrpc } from "./grpc.ts";
 import type { Host } from "./host.ts";
 import { createProcesses } from "./processes.ts";
 import { createHttpClient } from "./unix-http.ts";
@@ -12,6 +13,7 @@ export function createHost(): Host {
     files: createFiles(),
     processes: createProcesses(),
     http: createHttpClient(),
+    grpc: createGrpc(),
     uid: process.getuid?.() ?? -1,
     hostname: os.hostname(),
   };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import { createFiles } from "../host/files.ts";
+import { createGrpc } from "../host/grpc.ts";
 import type { Host, StreamHandler } from "../host/host.ts";
 import { createHttpClient } from "../host/unix-http.ts";
 import type { KillObservation, Observation } from "../model/observation.ts";
@@ -99,6 +100,7 @@ class Bench {
       },
       files: createFiles(),
       http: createHttpClient(),
+      grpc: createGrpc(),
       processes: {
         stream: (path, handler) => {
           this.commands.push(path);

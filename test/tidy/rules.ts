@@ -95,6 +95,9 @@ const DOOR_MODULES =
 /** Packages, and the folders of src that may use them; every other package is for tools and tests. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
+  "@bufbuild/protobuf": ["host"],
+  "@connectrpc/connect": ["host"],
+  "@connectrpc/connect-node": ["host"],
   zod: ["model", "agent", "cli", "sinks"],
 };
 
