@@ -81,7 +81,7 @@ function benchScrape(): void {
     renders.push(
       timed(() => {
         bytes = 0;
-        for (const piece of renderer.render([])) bytes += piece.length;
+        for (const piece of renderer.render([], 0)) bytes += piece.length;
       }),
     );
   }

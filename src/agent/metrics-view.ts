@@ -12,14 +12,9 @@ export function metricsView(
 ): MetricsView {
   const { kernel, unaccounted } = ledger.summary();
   return {
-    kills: metrics.kills,
-    invisibleKills: [],
-    incidents: metrics.incidents,
-    lastKillSeconds: metrics.lastKillSeconds,
+    ...metrics.view(),
     kernelKills: kernel,
     unaccountedKills: unaccounted,
-    unattributedKills: metrics.unattributed,
-    recoveredKills: metrics.recovered,
     latency: latency.view(),
     drops: [
       ...drops,

@@ -1,132 +1,324 @@
-import type { KillRecord } from "../model/record.ts";
-import type { SeriesCount } from "../sinks/sink.ts";
+import type { ContainerFacts } from "../model/container.ts";
+import type { ExitRecord, KillRecord } from "../model/record.ts";
+import type { MetricsView, SeriesCount } from "../sinks/sink.ts";
+import { CONTAINER_LIMIT, type ContainerState, Containers } from "./metrics-containers.ts";
+import {
+  amendKill,
+  COUNT_AFTER_SECONDS,
+  isSettled,
+  type OpenKill,
+  openKill,
+  VISIBLE_AFTER_SECONDS,
+} from "./metrics-open.ts";
+import {
+  exitSeries,
+  killSeries,
+  OWNER_LIMIT,
+  type Owner,
+  type OwnerName,
+  type OwnerState,
+  Owners,
+  ownerName,
+  podSeries,
+} from "./metrics-owners.ts";
 
-/** Series kept per family. Beyond it kills are counted under the label values `other`, so that no kill goes uncounted. */
-const SERIES_LIMIT = 10_000;
-
-interface Totals {
-  kills: SeriesCount[];
-  incidents: SeriesCount[];
-  lastKillSeconds: SeriesCount[];
-  unattributed: number;
-  recovered: number;
+export interface MetricsOptions {
+  /** How long series outlive their container; an hour unless given. */
+  readonly graceSeconds?: number;
+  /** Names and containers with series of their own; for tests. */
+  readonly ownerLimit?: number;
+  readonly containerLimit?: number;
 }
 
-/** What a checkpoint keeps of the counters. */
-export type MetricsState = Totals;
+/** What a checkpoint keeps of the counters; earlier versions kept only those that are not optional. */
+export interface MetricsState {
+  readonly kills: readonly SeriesCount[];
+  readonly incidents: readonly SeriesCount[];
+  readonly lastKillSeconds: readonly SeriesCount[];
+  readonly unattributed: number;
+  readonly recovered: number;
+  readonly invisibleKills?: readonly SeriesCount[];
+  readonly exits?: readonly SeriesCount[];
+  readonly podKills?: readonly SeriesCount[];
+  readonly owners?: readonly OwnerState[];
+  readonly containers?: readonly ContainerState[];
+  readonly open?: readonly OpenKill[];
+  /** Incidents that were counted a short while ago. */
+  readonly seen?: readonly string[];
+}
 
-/** Counters of the contract: they count openings of records, and go on where the last process stopped. */
+const GRACE_SECONDS = 3_600;
+const SWEEP_SECONDS = 15;
+/** Kills that wait to be counted or for their visibility; beyond it the oldest is counted as it is. */
+const OPEN_LIMIT = 10_000;
+/** Incidents counted already that a late kill may belong to: its kills come within seconds. */
+const SEEN_INCIDENTS = 10_000;
+/** How many of them the next process is told. */
+const SEEN_KEPT = 500;
+
+/**
+ * Counters of the contract; they go on where the last process stopped. The pipeline tells
+ *
+ * * `advance(nowSeconds)`: Unix time, before the first record and then with every tick. Counts what waited long enough.
+ * * `kill(record)`: every revision of every kill, in the order told; again in a replay of the journal.
+ * * `exit(record)`: every exit record once.
+ * * `container(facts, running)`: every time a runtime tells of a container. Pass the facts of all runtimes merged if they
+ *   are; what one leaves out erases nothing. Sandboxes are ignored here.
+ * * `gone(id)`: the container was removed.
+ * * `state()`: for the checkpoint; `view()`: for a scrape.
+ *
+ * A kill is counted as soon as its owner and the scope of its limit are known by name, and otherwise `COUNT_AFTER_SECONDS`
+ * after it was opened under what is known then: once, and for good, since a counter cannot take back. Its incident is
+ * counted after the same time, because that several kills were one is often learned from the last of them. It is counted
+ * as invisible when that is settled, which may be later.
+ */
 export class Metrics {
-  readonly #kills: Family;
-  readonly #incidents: Family;
-  readonly #lastKillSeconds: Family;
-  /** Incidents counted already; bounded: an incident's kills come within seconds. */
-  readonly #seenIncidents = new Set<string>();
+  readonly #owners: Owners;
+  readonly #containers: Containers;
+  /** Oldest first. */
+  readonly #open = new Map<string, OpenKill>();
+  /** Counted; whether the main process outlives them is not known. Oldest first. */
+  readonly #pending = new Map<string, OpenKill>();
+  readonly #seenIncidents: Set<string>;
+  #now = 0;
+  #sweptAt = 0;
+  #folded = 0;
   unattributed: number;
   recovered: number;
 
-  constructor(state: MetricsState | null) {
-    this.#kills = new Family(state?.kills ?? []);
-    this.#incidents = new Family(state?.incidents ?? []);
-    this.#lastKillSeconds = new Family(state?.lastKillSeconds ?? []);
+  constructor(state: MetricsState | null, options: MetricsOptions = {}) {
+    const grace = options.graceSeconds ?? GRACE_SECONDS;
+    this.#owners = new Owners(grace, options.ownerLimit ?? OWNER_LIMIT);
+    const limit = options.containerLimit ?? CONTAINER_LIMIT;
+    this.#containers = new Containers(grace, limit, state?.containers ?? []);
+    this.#seenIncidents = new Set(state?.seen ?? []);
     this.unattributed = state?.unattributed ?? 0;
     this.recovered = state?.recovered ?? 0;
+    if (state !== null) this.#restore(state);
   }
 
-  /** A record was opened (revision 0). */
+  /** Now (Unix seconds). */
+  advance(nowSeconds: number): void {
+    if (this.#now === 0) this.#begin(nowSeconds);
+    this.#now = nowSeconds;
+    for (const kill of this.#open.values()) {
+      if (!this.#waited(kill, COUNT_AFTER_SECONDS)) break;
+      this.#close(kill);
+    }
+    for (const kill of this.#pending.values()) {
+      if (!this.#waited(kill, VISIBLE_AFTER_SECONDS)) break;
+      this.#pending.delete(kill.id);
+    }
+    if (Math.abs(nowSeconds - this.#sweptAt) >= SWEEP_SECONDS) this.#sweep();
+  }
+
+  /** A kill was opened or amended. */
+  kill(record: KillRecord): void {
+    const known = this.#open.get(record.id) ?? this.#pending.get(record.id);
+    if (known === undefined && record.revision > 0) return;
+    if (known === undefined && record.recovered) this.recovered++;
+    const kill = known ?? openKill(record, this.#now);
+    if (known === undefined) this.#await(kill);
+    else amendKill(kill, record);
+    const { container, pod } = record;
+    if (container !== null) this.#containers.named(container, pod, this.#now);
+    if (isSettled(record)) this.#count(kill);
+    if (kill.closed) this.#settleVisibility(kill);
+  }
+
+  /** A record was opened, and nobody will tell more of it nor of the time: counted at once. */
   opened(record: KillRecord): void {
-    const labels = containerLabels(record);
-    this.#kills.add({ ...labels, scope: record.limit.scope ?? "" }, 1);
-    this.#lastKillSeconds.max(labels, Date.parse(record.at) / 1000);
-    if (record.recovered) this.recovered++;
-    if (this.#seenIncidents.has(record.incident.id)) return;
-    this.#seenIncidents.add(record.incident.id);
-    if (this.#seenIncidents.size > SERIES_LIMIT) this.#forgetIncident();
-    this.#incidents.add(labels, 1);
+    this.kill(record);
+    const kill = this.#open.get(record.id);
+    if (kill !== undefined) this.#close(kill);
+  }
+
+  exit(record: ExitRecord): void {
+    const { container, pod, exitCode, verdict } = record;
+    const owner = this.#book(ownerName(container, pod, null));
+    exitSeries(owner, verdict).value++;
+    this.#containers.named(container, pod, this.#now);
+    this.#containers.exit(container.id, exitCode);
+  }
+
+  container(facts: ContainerFacts, running: boolean): void {
+    if (facts.sandbox) return;
+    this.#owners.present(facts.id, ownerName(facts, facts.pod, null), running, this.#now);
+    this.#containers.present(facts, this.#now);
+  }
+
+  gone(id: string): void {
+    this.#owners.absent(id, this.#now);
+    this.#containers.absent(id, this.#now);
   }
 
   get kills(): readonly SeriesCount[] {
-    return this.#kills.series();
+    return this.#owners.list(({ kills }) => kills.values());
   }
 
   get incidents(): readonly SeriesCount[] {
-    return this.#incidents.series();
+    return this.#owners.list(({ incidents }) => [incidents]);
   }
 
   get lastKillSeconds(): readonly SeriesCount[] {
-    return this.#lastKillSeconds.series();
+    return this.#owners.list(({ lastKillSeconds }) => [lastKillSeconds]);
   }
 
-  /** Kills counted under `other` because a family was full. */
+  /** Kills and exits counted under `other` because there was no room for more names. */
   get folded(): number {
-    return this.#kills.folded + this.#incidents.folded + this.#lastKillSeconds.folded;
+    return this.#folded;
+  }
+
+  /** Everything that is counted here, for a scrape. */
+  view() {
+    return {
+      kills: this.kills,
+      invisibleKills: this.#owners.list(({ invisible }) => [invisible]),
+      incidents: this.incidents,
+      lastKillSeconds: this.lastKillSeconds,
+      exits: this.#owners.list(({ exits }) => exits.values()),
+      podKills: this.#owners.list(({ podKills }) => podKills.values()),
+      restarts: this.#containers.series("restarts"),
+      ooms: this.#containers.series("ooms"),
+      lastExitCodes: this.#containers.series("exitCode"),
+      oomEvents: this.#containers.series("events"),
+      unattributedKills: this.unattributed,
+      recoveredKills: this.recovered,
+    } satisfies Partial<MetricsView>;
   }
 
   state(): MetricsState {
+    const view = this.view();
     return {
-      kills: this.#kills.series(),
-      incidents: this.#incidents.series(),
-      lastKillSeconds: this.#lastKillSeconds.series(),
+      kills: counted(view.kills),
+      incidents: counted(view.incidents),
+      lastKillSeconds: counted(view.lastKillSeconds),
       unattributed: this.unattributed,
       recovered: this.recovered,
+      invisibleKills: counted(view.invisibleKills),
+      exits: counted(view.exits),
+      podKills: counted(view.podKills),
+      owners: this.#owners.state(),
+      containers: this.#containers.state(),
+      open: [...this.#open.values(), ...this.#pending.values()],
+      seen: [...this.#seenIncidents].slice(-SEEN_KEPT),
     };
   }
 
-  #forgetIncident(): void {
-    const oldest = this.#seenIncidents.values().next();
-    if (oldest.done !== true) this.#seenIncidents.delete(oldest.value);
-  }
-}
-
-/** Names, not ids, so that a series survives the container's restart. Outside Kubernetes: the container or unit. */
-function containerLabels(record: KillRecord): Record<string, string> {
-  return {
-    namespace: record.pod?.namespace ?? "",
-    pod: record.pod?.name ?? "",
-    container: record.pod?.container ?? record.container?.name ?? record.unit ?? "",
-  };
-}
-
-/** One metric family: a value per set of labels, bounded. */
-class Family {
-  readonly #values = new Map<string, { labels: Record<string, string>; value: number }>();
-  folded = 0;
-
-  constructor(series: readonly SeriesCount[]) {
-    for (const { labels, value } of series) this.#entry(labels).value = value;
-  }
-
-  add(labels: Record<string, string>, value: number): void {
-    this.#entry(labels).value += value;
-  }
-
-  max(labels: Record<string, string>, value: number): void {
-    const entry = this.#entry(labels);
-    entry.value = Math.max(entry.value, value);
-  }
-
-  series(): SeriesCount[] {
-    return [...this.#values.values()];
-  }
-
-  #entry(labels: Readonly<Record<string, string>>): { value: number } {
-    const key = JSON.stringify(labels);
-    const known = this.#values.get(key);
-    if (known !== undefined) return known;
-    if (this.#values.size >= SERIES_LIMIT) {
-      this.folded++;
-      return this.#other(labels);
+  #restore(state: MetricsState): void {
+    const owner = ({ labels }: SeriesCount) => this.#owners.restore(nameOf(labels), null);
+    for (const { goneSince, ...name } of state.owners ?? []) this.#owners.restore(name, goneSince);
+    for (const one of state.kills) {
+      killSeries(owner(one), one.labels["scope"] ?? "").value = one.value;
     }
-    const entry = { labels: { ...labels }, value: 0 };
-    this.#values.set(key, entry);
-    return entry;
+    for (const one of state.incidents) owner(one).incidents.value = one.value;
+    for (const one of state.lastKillSeconds) owner(one).lastKillSeconds.value = one.value;
+    for (const one of state.invisibleKills ?? []) owner(one).invisible.value = one.value;
+    for (const one of state.exits ?? []) {
+      const verdict = verdictOf(one.labels["verdict"]);
+      if (verdict !== null) exitSeries(owner(one), verdict).value = one.value;
+    }
+    for (const one of state.podKills ?? []) {
+      const { container_name = "", namespace = "", pod_uid = "", pod_name = "" } = one.labels;
+      const name = { namespace, pod: pod_name, container: container_name };
+      podSeries(this.#owners.restore(name, null), pod_uid).value = one.value;
+    }
+    for (const kill of state.open ?? []) {
+      (kill.closed ? this.#pending : this.#open).set(kill.id, { ...kill });
+    }
   }
 
-  #other(labels: Readonly<Record<string, string>>): { value: number } {
-    const folded = Object.fromEntries(Object.keys(labels).map((name) => [name, "other"]));
-    const key = JSON.stringify(folded);
-    const entry = this.#values.get(key) ?? { labels: folded, value: 0 };
-    this.#values.set(key, entry);
-    return entry;
+  /** What was told before anybody said what time it is. */
+  #begin(nowSeconds: number): void {
+    for (const kill of this.#open.values()) {
+      if (kill.openedAt === 0) kill.openedAt = nowSeconds;
+    }
+  }
+
+  #await(kill: OpenKill): void {
+    this.#open.set(kill.id, kill);
+    const oldest = this.#open.values().next();
+    if (this.#open.size > OPEN_LIMIT && oldest.done !== true) this.#close(oldest.value);
+  }
+
+  /** A clock that was set back must not make a kill wait. */
+  #waited({ openedAt }: OpenKill, seconds: number): boolean {
+    return this.#now - openedAt >= seconds || this.#now < openedAt - 1;
+  }
+
+  #count(kill: OpenKill): void {
+    if (kill.counted) return;
+    kill.counted = true;
+    const owner = this.#book(kill.name);
+    killSeries(owner, kill.scope).value++;
+    owner.lastKillSeconds.value = Math.max(owner.lastKillSeconds.value, kill.seconds);
+    if (kill.containerId !== null) this.#containers.kill(kill.containerId, this.#now);
+    if (kill.podUid !== null) podSeries(owner, kill.podUid).value++;
+  }
+
+  #book(name: OwnerName): Owner {
+    const owner = this.#owners.book(name, this.#now);
+    if (this.#owners.isOther(owner)) this.#folded++;
+    return owner;
+  }
+
+  /** No more evidence is waited for. */
+  #close(kill: OpenKill): void {
+    this.#count(kill);
+    this.#open.delete(kill.id);
+    kill.closed = true;
+    this.#countIncident(kill);
+    this.#pending.set(kill.id, kill);
+    this.#settleVisibility(kill);
+    const oldest = this.#pending.keys().next();
+    if (this.#pending.size > OPEN_LIMIT && oldest.done !== true) {
+      this.#pending.delete(oldest.value);
+    }
+  }
+
+  #countIncident(kill: OpenKill): void {
+    if (this.#seenIncidents.has(kill.incident)) return;
+    this.#seenIncidents.add(kill.incident);
+    this.#owners.book(kill.name, this.#now).incidents.value++;
+    const oldest = this.#seenIncidents.values().next();
+    if (this.#seenIncidents.size > SEEN_INCIDENTS && oldest.done !== true) {
+      this.#seenIncidents.delete(oldest.value);
+    }
+  }
+
+  #settleVisibility(kill: OpenKill): void {
+    if (kill.visibility === "pending") return;
+    this.#pending.delete(kill.id);
+    if (kill.visibility === "invisible") {
+      this.#owners.book(kill.name, this.#now).invisible.value++;
+    }
+  }
+
+  #sweep(): void {
+    this.#sweptAt = this.#now;
+    this.#owners.sweep(this.#now);
+    this.#containers.sweep(this.#now);
+  }
+}
+
+function counted(series: readonly SeriesCount[]): SeriesCount[] {
+  return series.filter(({ value }) => value !== 0);
+}
+
+function nameOf(labels: SeriesCount["labels"]): OwnerName {
+  const { namespace = "", pod = "", container = "" } = labels;
+  return { namespace, pod, container };
+}
+
+function verdictOf(text: string | undefined): ExitRecord["verdict"] | null {
+  switch (text) {
+    case "oom-killed":
+    case "not-oom":
+    case "oom-unreported":
+    case "oom-stale":
+    case "unknown":
+      return text;
+    default:
+      return null;
   }
 }

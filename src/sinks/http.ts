@@ -14,7 +14,12 @@ import {
   textReply,
 } from "./http-reply.ts";
 import { createMemoryLog } from "./memory-log.ts";
-import { createMetricsRenderer, type Drop, METRICS_CONTENT_TYPE } from "./prometheus.ts";
+import {
+  type CompatOptions,
+  createMetricsRenderer,
+  type Drop,
+  METRICS_CONTENT_TYPE,
+} from "./prometheus.ts";
 import type { AgentView, Sink } from "./sink.ts";
 import type { RecordLog } from "./store-read.ts";
 
@@ -31,6 +36,8 @@ export interface HttpOptions {
   readonly clock: Clock;
   /** Names besides localhost under which a loopback server may be asked (a proxy in front of it). */
   readonly allowedHosts?: readonly string[];
+  /** Metrics under the names of other programs. */
+  readonly compat?: CompatOptions;
   /** What else was dropped and belongs in `oomwitness_dropped_total`. */
   otherDrops?(): readonly Drop[];
   /** A bug met while answering. */
@@ -100,12 +107,15 @@ function createHandler(parts: Parts): (request: HttpRequest) => HttpReply {
 
 function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<string, Route> {
   const { view, clock } = options;
-  const metrics = createMetricsRenderer(view);
+  const metrics = createMetricsRenderer(view, options.compat);
   const scrape = (): HttpReply => ({
     kind: "text",
     status: 200,
     headers: headersOf(METRICS_CONTENT_TYPE),
-    body: metrics.render([...drops(), ...(options.otherDrops?.() ?? [])]),
+    body: metrics.render(
+      [...drops(), ...(options.otherDrops?.() ?? [])],
+      clock.monotonicMicroseconds() / 1_000_000,
+    ),
   });
   return new Map<string, Route>([
     // A scraper may add parameters of its own; nobody else may.

@@ -8,8 +8,10 @@ import { agentView, temporaryDirectory } from "./testing/records.ts";
 
 const DOCUMENT = path.join(import.meta.dirname, "../../docs/metrics.md");
 
+const ALL = { compat: true, moreCompat: true };
+
 test("docs/metrics.md lists exactly the families that are rendered, with their types", () => {
-  const text = [...createMetricsRenderer(agentView()).render([])].join("");
+  const text = [...createMetricsRenderer(agentView(), ALL).render([], 0)].join("");
   const rendered = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [
     name,
     type,

@@ -15,11 +15,15 @@ const SPECIAL = /[\\"\n]/g;
 
 /** A label value from outside, between quotes: one line, well-formed, short, and still distinct from other values. */
 export function labelValue(value: string): string {
+  return boundedValue(value).replace(SPECIAL, escapeSpecial);
+}
+
+/** The same before it is escaped: what a counter keeps of a name. Bounding it again changes nothing. */
+export function boundedValue(value: string): string {
   const cut = value.length > VALUE_LIMIT ? cutAtCodePoint(value, VALUE_LIMIT - 9) : value;
   const clean = cut.toWellFormed();
   // What was changed keeps a trace of what it was: two series must not become one, or the scrape is refused.
-  const distinct = clean === value ? clean : `${clean}~${hash(value)}`;
-  return distinct.replace(SPECIAL, escapeSpecial);
+  return clean === value ? clean : `${clean}~${hash(value)}`;
 }
 
 function cutAtCodePoint(value: string, units: number): string {
@@ -50,6 +54,11 @@ export function labelText(labels: Readonly<Record<string, string>>, names: reado
 /** A label's text is made once for as long as the counter keeps its labels object. */
 export class LabelCache {
   readonly #texts = new WeakMap<object, string>();
+
+  /** Whether these labels were printed before. */
+  has(series: SeriesCount): boolean {
+    return this.#texts.has(series.labels);
+  }
 
   textOf(series: SeriesCount, names: readonly string[]): string {
     const known = this.#texts.get(series.labels);

@@ -9,7 +9,7 @@ import { agentView, EMPTY_METRICS } from "./testing/records.ts";
 
 function render(metrics: Partial<MetricsView>): string {
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, ...metrics }) });
-  return [...createMetricsRenderer(view).render([{ what: "sse-clients", count: 2 }])].join("");
+  return [...createMetricsRenderer(view).render([{ what: "sse-clients", count: 2 }], 0)].join("");
 }
 
 /** Runs promtool over a scrape; `null` when it is not installed. */
@@ -73,20 +73,83 @@ test("a kill outside any container does not double the zero series", () => {
   assert.equal(text.match(/^oomwitness_kills_total\{/gm)?.length, 1);
 });
 
-test("promtool accepts the scrape, hostile names included", (t) => {
-  const text = render({
-    kills: seriesOf(HOSTILE),
-    lastKillSeconds: [
-      { labels: { namespace: "a", pod: "b", container: "c" }, value: 1_795_216_205.123456 },
-    ],
-    latency: [
-      { source: "tracefs", bounds: [0.001, 0.01], counts: [3, 5, 6], sumSeconds: 0.25 },
-      { source: "probe", bounds: [0.001, 0.01], counts: [0, 0, 0], sumSeconds: 0 },
-    ],
+/** All families, in every one a series of each hostile name. */
+function hostileScrape(compat: boolean): string {
+  const named = (...names: string[]): SeriesCount[] =>
+    HOSTILE.map((value, index) => ({
+      labels: Object.fromEntries(names.map((name) => [name, value])),
+      value: index,
+    }));
+  const owner = ["namespace", "pod", "container"];
+  const dropIn = named("container_id", "container_short_id", "name", "image_id", "pod");
+  const view = agentView({
+    metrics: () => ({
+      ...EMPTY_METRICS,
+      kills: seriesOf(HOSTILE),
+      exits: named(...owner, "verdict"),
+      lastKillSeconds: [
+        { labels: { namespace: "a", pod: "b", container: "c" }, value: 1_795_216_205.123456 },
+      ],
+      restarts: dropIn,
+      ooms: dropIn,
+      lastExitCodes: dropIn,
+      podKills: named("container_name", "namespace", "pod_uid", "pod_name"),
+      oomEvents: named("container", "id", "image", "name", "namespace", "pod"),
+      latency: [
+        { source: "tracefs", bounds: [0.001, 0.01], counts: [3, 5, 6], sumSeconds: 0.25 },
+        { source: "probe", bounds: [0.001, 0.01], counts: [0, 0, 0], sumSeconds: 0 },
+      ],
+    }),
   });
-  const checked = promtool(text);
+  const renderer = createMetricsRenderer(view, { compat, moreCompat: compat });
+  return [...renderer.render([], 0)].join("");
+}
+
+test("promtool accepts the scrape, hostile names included", (t) => {
+  const checked = promtool(hostileScrape(false));
   if (checked === null) return t.skip(NO_PROMTOOL);
   assert.deepEqual(checked, { status: 0, output: "" });
+});
+
+test("promtool finds nothing in the drop-ins but that their names are old", (t) => {
+  const checked = promtool(hostileScrape(true));
+  if (checked === null) return t.skip(NO_PROMTOOL);
+  assert.deepEqual(checked.output.trim().split("\n").toSorted(), [
+    'container_ooms counter metrics should have "_total" suffix',
+    'container_restarts counter metrics should have "_total" suffix',
+    'klog_pod_oomkill counter metrics should have "_total" suffix',
+  ]);
+});
+
+test("drop-ins can be left out", () => {
+  const text = (compat: boolean, moreCompat: boolean) =>
+    [...createMetricsRenderer(agentView(), { compat, moreCompat }).render([], 0)].join("");
+  assert.match(text(true, false), /^# TYPE container_ooms counter$/m);
+  assert.doesNotMatch(text(false, false), /container_(?:ooms|restarts|last)/);
+  assert.match(text(false, true), /^# TYPE klog_pod_oomkill counter$/m);
+  assert.doesNotMatch(text(true, false), /klog_pod|oom_events/);
+});
+
+test("a counter that a regular scraper never saw stands at 0 once", () => {
+  const first = { labels: { container: "a" }, value: 1 };
+  const late = { labels: { container: "b" }, value: 2 };
+  let kills: SeriesCount[] = [first];
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills, lastKillSeconds: kills }) });
+  const renderer = createMetricsRenderer(view);
+  const samples = (seconds: number) =>
+    [
+      ...[...renderer.render([], seconds)]
+        .join("")
+        .matchAll(/_(?:kills_total|seconds)\{.*"([ab])".*/g),
+    ]
+      .map(([line]) => line.at(-1))
+      .join("");
+  for (const seconds of [0, 15, 30]) assert.equal(samples(seconds), "11", "nobody waits for 0");
+  kills = [first, late];
+  assert.equal(samples(45), "1012", "a gauge is told as it is");
+  assert.equal(samples(60), "1212");
+  kills = [...kills, { labels: { container: "b", pod: "x" }, value: 3 }];
+  assert.equal(samples(9_000), "123123", "whoever comes once an hour is no scraper");
 });
 
 test("promtool refuses what a careless renderer would print", (t) => {
@@ -118,9 +181,9 @@ test("a large scrape comes in pieces and is the same each time", () => {
   const kills = seriesOf(Array.from({ length: 10_000 }, (_, index) => `pod-${index}`));
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
   const renderer = createMetricsRenderer(view);
-  const first = [...renderer.render([])];
+  const first = [...renderer.render([], 0)];
   assert.ok(first.length > 20);
   assert.ok(first.every((piece) => piece.length < 40_000));
-  assert.deepEqual([...renderer.render([])], first);
+  assert.deepEqual([...renderer.render([], 0)], first);
   assert.equal(first.join("").match(/^oomwitness_kills_total\{/gm)?.length, 10_001);
 });

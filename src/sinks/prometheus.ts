@@ -9,6 +9,25 @@ const PIECE = 32_768;
 
 const CONTAINER = ["namespace", "pod", "container"] as const;
 const SCOPED = [...CONTAINER, "scope"] as const;
+const VERDICTS = [...CONTAINER, "verdict"] as const;
+/** missing-container-metrics c963722, metrics/metrics.go. */
+const DROP_IN = [
+  "docker_container_id",
+  "container_short_id",
+  "container_id",
+  "name",
+  "image_id",
+  "pod",
+  "namespace",
+] as const;
+/** kubernetes-oomkill-exporter 1d75d9c, main.go. */
+const POD_OOM_KILL = ["container_name", "namespace", "pod_uid", "pod_name"] as const;
+/** cAdvisor's, as the kubelet serves them. */
+const CADVISOR = ["container", "id", "image", "name", "namespace", "pod"] as const;
+
+/** Scrapes that make a scraper, and in how many seconds. */
+const REGULAR_SCRAPES = 3;
+const REGULAR_SECONDS = 300;
 
 interface Family {
   readonly name: string;
@@ -22,6 +41,8 @@ interface Input {
   readonly metrics: MetricsView;
   readonly drops: readonly Drop[];
   readonly cache: LabelCache;
+  /** Somebody scrapes us regularly: a counter never printed before is 0 once, whatever it has come to. */
+  readonly firstAtZero: boolean;
 }
 
 export interface Drop {
@@ -29,7 +50,7 @@ export interface Drop {
   readonly count: number;
 }
 
-const FAMILIES: readonly Family[] = [
+const OWN_FAMILIES: readonly Family[] = [
   labelled(
     "kills_total",
     "counter",
@@ -57,6 +78,13 @@ const FAMILIES: readonly Family[] = [
     "Unix time of the last OOM kill; 0 when there was none.",
     CONTAINER,
     (m) => m.lastKillSeconds,
+  ),
+  labelled(
+    "container_exits_total",
+    "counter",
+    "Ends of a container's main process, by whether memory was the reason.",
+    VERDICTS,
+    (m) => m.exits ?? [],
   ),
   plain(
     "kernel_kills_total",
@@ -116,6 +144,64 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
+const COMPAT_FAMILIES: readonly Family[] = [
+  dropIn("container_restarts", "counter", "Restarts of a container.", DROP_IN, (m) => m.restarts),
+  dropIn("container_ooms", "counter", "OOM kills in a container.", DROP_IN, (m) => m.ooms),
+  dropIn(
+    "container_last_exit_code",
+    "gauge",
+    "Last exit code of a container's main process; 0 before the first.",
+    DROP_IN,
+    (m) => m.lastExitCodes,
+  ),
+];
+
+const MORE_COMPAT_FAMILIES: readonly Family[] = [
+  dropIn(
+    "klog_pod_oomkill",
+    "counter",
+    "OOM kills in a container of a pod.",
+    POD_OOM_KILL,
+    (m) => m.podKills,
+  ),
+  dropIn(
+    "container_oom_events_total",
+    "counter",
+    "OOM kills in a container, by cgroup.",
+    CADVISOR,
+    (m) => m.oomEvents,
+  ),
+];
+
+/** A family of another program, printed only for what there is. */
+function dropIn(
+  name: string,
+  type: Family["type"],
+  help: string,
+  names: readonly string[],
+  pick: (metrics: MetricsView) => readonly SeriesCount[] | undefined,
+): Family {
+  return {
+    name,
+    type,
+    help,
+    *samples(input) {
+      for (const series of pick(input.metrics) ?? []) yield sampleOf(this, series, names, input);
+    },
+  };
+}
+
+/** One line; `increase()` sees a counter's first step only if it stood at 0 before. */
+function sampleOf(
+  { name, type }: Family,
+  series: SeriesCount,
+  names: readonly string[],
+  { cache, firstAtZero }: Input,
+): string {
+  const held = firstAtZero && type === "counter" && !cache.has(series);
+  return `${name}${cache.textOf(series, names)} ${held ? 0 : sampleValue(series.value)}\n`;
+}
+
 /** A family of the contract keyed by labels. Prometheus reads an empty label as none: the node's own zero series. */
 function labelled(
   shortName: string,
@@ -130,12 +216,11 @@ function labelled(
     name,
     type,
     help,
-    *samples({ metrics, cache }) {
+    *samples(input) {
       let nobodySeen = false;
-      for (const series of pick(metrics)) {
-        const labels = cache.textOf(series, names);
-        nobodySeen ||= labels === nobody;
-        yield `${name}${labels} ${sampleValue(series.value)}\n`;
+      for (const series of pick(input.metrics)) {
+        yield sampleOf(this, series, names, input);
+        nobodySeen ||= input.cache.textOf(series, names) === nobody;
       }
       if (!nobodySeen) yield `${name}${nobody} 0\n`;
     },
@@ -196,22 +281,44 @@ function dropSamples(drops: readonly Drop[]): string[] {
   );
 }
 
-export interface MetricsRenderer {
-  /** One scrape, in pieces of about 32 KiB, made as they are asked for. */
-  render(drops: readonly Drop[]): Iterable<string>;
+/** Families of other programs that are printed under their names, so that dashboards and alerts go on working. */
+export interface CompatOptions {
+  /** Those of missing-container-metrics. */
+  readonly compat: boolean;
+  /** `klog_pod_oomkill` and `container_oom_events_total`. */
+  readonly moreCompat: boolean;
 }
 
-export function createMetricsRenderer(view: AgentView): MetricsRenderer {
+export const DEFAULT_COMPAT: CompatOptions = { compat: true, moreCompat: false };
+
+export interface MetricsRenderer {
+  /** One scrape, in pieces of about 32 KiB, made as they are asked for. `nowSeconds`: any clock. */
+  render(drops: readonly Drop[], nowSeconds: number): Iterable<string>;
+}
+
+export function createMetricsRenderer(
+  view: AgentView,
+  { compat, moreCompat }: CompatOptions = DEFAULT_COMPAT,
+): MetricsRenderer {
+  const families = [
+    ...OWN_FAMILIES,
+    ...(compat ? COMPAT_FAMILIES : []),
+    ...(moreCompat ? MORE_COMPAT_FAMILIES : []),
+  ];
   // One cache a family: the same labels object may serve two families with different label names.
-  const caches = FAMILIES.map(() => new LabelCache());
+  const caches = families.map(() => new LabelCache());
+  let scrapes: readonly number[] = [];
   return {
-    *render(drops) {
+    *render(drops, nowSeconds) {
+      const firstAtZero =
+        scrapes.length === REGULAR_SCRAPES && nowSeconds - (scrapes[0] ?? 0) <= REGULAR_SECONDS;
+      scrapes = [...scrapes, nowSeconds].slice(-REGULAR_SCRAPES);
       const metrics = view.metrics();
       let piece = "";
-      for (const [index, family] of FAMILIES.entries()) {
+      for (const [index, family] of families.entries()) {
         const cache = caches[index] ?? new LabelCache();
         piece += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
-        for (const sample of family.samples({ view, metrics, drops, cache })) {
+        for (const sample of family.samples({ view, metrics, drops, cache, firstAtZero })) {
           piece += sample;
           if (piece.length < PIECE) continue;
           yield piece;

@@ -41,12 +41,20 @@ export interface AgentView {
 
 /** Counters as the contract names them; they survive restarts of the agent. */
 export interface MetricsView {
-  /** Keyed by namespace, pod, container, scope; bounded. */
+  /** Keyed by namespace, pod, container, scope; bounded, as all that follow. */
   readonly kills: readonly SeriesCount[];
   readonly invisibleKills: readonly SeriesCount[];
   readonly incidents: readonly SeriesCount[];
   /** Unix seconds of the last kill. */
   readonly lastKillSeconds: readonly SeriesCount[];
+  /** Keyed by namespace, pod, container, verdict. */
+  readonly exits?: readonly SeriesCount[];
+  /** Drop-ins, labelled as the programs they stand in for. */
+  readonly restarts?: readonly SeriesCount[];
+  readonly ooms?: readonly SeriesCount[];
+  readonly lastExitCodes?: readonly SeriesCount[];
+  readonly podKills?: readonly SeriesCount[];
+  readonly oomEvents?: readonly SeriesCount[];
   readonly kernelKills: number | null;
   readonly unaccountedKills: number | null;
   readonly unattributedKills: number;
