@@ -9,12 +9,10 @@ import type {
   SourceRecord,
 } from "../../src/model/record.ts";
 import { assertSame, describeTally, type Tally } from "./support/compare.ts";
+import { EXIT_EMULATOR_FAULT } from "./support/emulated.ts";
 
 /** The installed kernel, the oldest and the newest that can be had. */
 const KERNELS = [undefined, "5.10", "7.2"];
-
-/** What `guest-agent.ts` ends with when a program died as no program of ours can. */
-const EXIT_EMULATOR_FAULT = 75;
 
 interface Scenario {
   readonly truth: readonly Truth[];

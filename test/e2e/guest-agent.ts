@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readFileSync, writeFileSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CgroupTree, groupKill, storm, type Truth } from "../../lab/lab.ts";
 import type { OutputRecord } from "../../src/model/record.ts";
 import { TestAgent } from "./support/agent.ts";
+import { ATTEMPTS, EMULATOR_FAULT, runMain, save, say, startAgent } from "./support/emulated.ts";
 import { EventStream } from "./support/event-stream.ts";
 
 const LIMIT_BYTES = 10 << 20;
@@ -16,18 +17,7 @@ const KERNEL_LOG = "/tmp/kernel-log";
 const PROGRAM = "bin/oomwitness";
 const NOBODY = "65534";
 const CRASHES = 2;
-/** V8's own checks, or a fault in its machine code: seen only on emulated processors, and nothing that our code could cause. */
-const EMULATOR_FAULT = /# Fatal error in|Check failed|ended \(SIG(SEGV|ILL|TRAP|BUS)\)/;
-const ATTEMPTS = 3;
 const SOURCES = ["kernel-log", "tracefs", "probe", "cgroup", "vmstat"];
-
-function save(name: string, value: unknown): void {
-  writeFileSync(`/job/out/${name}.json`, JSON.stringify(value));
-}
-
-function say(what: string): void {
-  console.log(`${(performance.now() / 1000).toFixed(1)} s ${what}`);
-}
 
 /** Kills for which the kernel's log named a cgroup so far: what a reader of the log could know. */
 function summaryLines(): number {
@@ -92,18 +82,6 @@ async function startWatch(program: string, words: readonly string[]): Promise<Wa
     await watch.heardOf(...SOURCES);
     if (!watch.stillborn || attempt === ATTEMPTS) return watch;
     say(`node died: ${watch.errors.slice(0, 300)}`);
-  }
-}
-
-async function startAgent(agent: TestAgent): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await agent.start();
-      return;
-    } catch (error) {
-      if (attempt === ATTEMPTS || !EMULATOR_FAULT.test(String(error))) throw error;
-      say(`node died: ${String(error).slice(0, 300)}`);
-    }
   }
 }
 
@@ -238,11 +216,4 @@ async function act(agent: TestAgent): Promise<void> {
   await agent.stop();
 }
 
-/** Read by `agent-v2.test.ts`, which then tries a fresh guest. */
-const EXIT_EMULATOR_FAULT = 75;
-
-await main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = EMULATOR_FAULT.test(String(error)) ? EXIT_EMULATOR_FAULT : 1;
-});
-process.exit();
+await runMain(main);
