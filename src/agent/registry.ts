@@ -1,4 +1,5 @@
 import { createCgroupSource } from "../sources/cgroup.ts";
+import { createDockerSource } from "../sources/docker.ts";
 import { createKernelLogSource } from "../sources/kernel-log.ts";
 import { createProbeSource } from "../sources/probe.ts";
 import type { Source, SourceOptions } from "../sources/source.ts";
@@ -16,5 +17,6 @@ export function createSources(options: SourceOptions): Source[] {
     createProbeSource(options),
     createTracefsSource(options),
     createKernelLogSource(options),
+    createDockerSource(options),
   ];
 }

@@ -74,7 +74,7 @@ class Agent {
     const { host, version } = this.#context;
     const instanceName = textOption(this.#options, "traceInstance") ?? INSTANCE;
     this.#pipeline = startPipeline(host, {
-      sources: sourceOptions(this.#options, {
+      sources: sourceOptions(this.#context, this.#options, {
         instanceName,
         keepInstance: instanceName === INSTANCE,
         history: true,

@@ -21,7 +21,7 @@ const DEFAULT_PATIENCE_SECONDS = 5;
 /** `oomwitness doctor`: which sources work here, and what enables the others. 1 when none does. */
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
   const { console, host } = context;
-  const sources = sourceOptions(options, {
+  const sources = sourceOptions(context, options, {
     instanceName: passingInstance(context),
     keepInstance: false,
     history: false,

@@ -12,8 +12,9 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Where the kernel's interfaces are, from --proc-root, --sys-root and --dev-root. */
+/** Where the interfaces of the kernel and of the runtimes are, from the options and, for sockets, the environment. */
 export function sourceOptions(
+  { env }: Context,
   options: RawOptions,
   rest: Pick<SourceOptions, "instanceName" | "keepInstance" | "history">,
 ): SourceOptions {
@@ -21,8 +22,32 @@ export function sourceOptions(
     procRoot: textOption(options, "procRoot") ?? "/proc",
     sysRoot: textOption(options, "sysRoot") ?? "/sys",
     devRoot: textOption(options, "devRoot") ?? "/dev",
+    sockets: socketOptions(env, options),
+    user: { runtimeDirectory: directoryOf(env["XDG_RUNTIME_DIR"]), home: directoryOf(env["HOME"]) },
     ...rest,
   };
+}
+
+/** Sockets that were given; Docker's also as its own client takes it. A daemon behind a network is not on this machine. */
+function socketOptions(
+  env: Context["env"],
+  options: RawOptions,
+): NonNullable<SourceOptions["sockets"]> {
+  const dockerHost = /^unix:\/\/(\/.+)$/.exec(env["DOCKER_HOST"] ?? "")?.[1] ?? null;
+  const docker = textOption(options, "dockerSocket") ?? dockerHost;
+  const containerd = textOption(options, "containerdSocket");
+  const cri = textOption(options, "criSocket");
+  const podman = textOption(options, "podmanSocket");
+  return {
+    ...(docker !== null && { docker }),
+    ...(containerd !== null && { containerd }),
+    ...(cri !== null && { cri }),
+    ...(podman !== null && { podman }),
+  };
+}
+
+function directoryOf(path: string | undefined): string | null {
+  return path?.startsWith("/") === true ? path : null;
 }
 
 /** The trace instance of a command that passes: by this name the next start removes what a killed one left behind. */

@@ -42,6 +42,16 @@ const root = (name: string) => () =>
     .argParser(parsePath)
     .default(`/${name}`);
 const roots = ["proc", "sys", "dev"].map(root);
+const socket = (name: string, daemon: string) => () =>
+  new Option(`--${name}-socket <path>`, `socket of ${daemon}; found by itself unless given`)
+    .env(`OOMWITNESS_${name.toUpperCase()}_SOCKET`)
+    .argParser(parsePath);
+const sockets = [
+  socket("docker", "Docker"),
+  socket("containerd", "containerd"),
+  socket("cri", "the Kubernetes runtime (CRI)"),
+  socket("podman", "Podman"),
+];
 const listen = () =>
   new Option("--listen <address:port>", "where metrics and the API are served")
     .env("OOMWITNESS_LISTEN")
@@ -69,6 +79,7 @@ const PLANS: readonly CommandPlan[] = [
           .env("OOMWITNESS_UNTIL_KILLS")
           .argParser(parseCount),
       node,
+      ...sockets,
       ...roots,
     ],
     load: () => import("./watch.ts"),
@@ -101,6 +112,7 @@ const PLANS: readonly CommandPlan[] = [
           .argParser(parseNode)
           .default("oomwitness"),
       node,
+      ...sockets,
       ...roots,
     ],
     load: () => import("./agent.ts"),
@@ -151,6 +163,7 @@ const PLANS: readonly CommandPlan[] = [
         "OOMWITNESS_PATIENCE",
       ),
       stateDir,
+      ...sockets,
       ...roots,
     ],
     load: () => import("./doctor.ts"),

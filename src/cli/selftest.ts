@@ -1,6 +1,6 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
 import type { Host } from "../host/host.ts";
-import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
+import { KERNEL_SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, LedgerRecord, SourceRecord } from "../model/record.ts";
 import { parseRfc3339 } from "../sinks/time-bound.ts";
 import type { SourceOptions } from "../sources/source.ts";
@@ -38,7 +38,7 @@ const SETTLE_SECONDS = 0.5;
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
   const { console } = context;
   const patience = numberOption(options, "patience") ?? DEFAULT_PATIENCE_SECONDS;
-  const sources = sourceOptions(options, {
+  const sources = sourceOptions(context, options, {
     instanceName: passingInstance(context),
     keepInstance: false,
     history: false,
@@ -129,7 +129,7 @@ function isOurs(record: KillRecord, kill: TestKill, name: string): boolean {
   return pid === kill.pid || tid === kill.pid || record.cgroup.path?.endsWith(`/${name}`) === true;
 }
 
-/** Until every source that is up has been heard, or patience ends; then a little longer, for the books. */
+/** Until every source of the kernel that is up has been heard, or patience ends; then a little longer, for the books. */
 async function untilHeard(
   host: Host,
   pipeline: Pipeline,
@@ -139,9 +139,10 @@ async function untilHeard(
   const end = host.clock.monotonicMicroseconds() + patience * 1_000_000;
   const missing = () => {
     const names = new Set<SourceName>(ours().flatMap(({ record }) => record.witnesses));
-    return pipeline.view
-      .sources()
-      .some((source) => source.state === "up" && !names.has(source.source));
+    const up = pipeline.view.sources().filter(({ state }) => state === "up");
+    return KERNEL_SOURCE_NAMES.some(
+      (name) => !names.has(name) && up.some(({ source }) => source === name),
+    );
   };
   pipeline.poke();
   while (missing() && host.clock.monotonicMicroseconds() < end) {
@@ -158,7 +159,7 @@ function resultOf(kill: TestKill, pipeline: Pipeline, heard: readonly Heard[]): 
     witnesses.some((name) => name === "tracefs" || name === "probe"),
   );
   const zero = traced === undefined ? kill.endedAt : (parseRfc3339(traced.at) ?? kill.endedAt);
-  const sources = SOURCE_NAMES.flatMap((name) => {
+  const sources = KERNEL_SOURCE_NAMES.flatMap((name) => {
     const record = pipeline.view.sources().find(({ source }) => source === name);
     if (record === undefined) return [];
     const first = heard.find((one) => one.record.witnesses.includes(name));

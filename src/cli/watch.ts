@@ -19,7 +19,7 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
   const counter = new KillCounter(clock, numberOption(options, "untilKills"));
   let output: Sink | null = null;
   const pipeline: Pipeline = startPipeline(host, {
-    sources: sourceOptions(options, {
+    sources: sourceOptions(context, options, {
       instanceName: passingInstance(context),
       keepInstance: false,
       history,
@@ -55,7 +55,7 @@ function outputSink(
     view,
     kernel: kernelRelease(
       host,
-      sourceOptions(options, { instanceName: "", keepInstance: false, history: false }),
+      sourceOptions(context, options, { instanceName: "", keepInstance: false, history: false }),
     ),
     offsetMinutes: localOffsetMinutes,
     note,

@@ -85,6 +85,8 @@ export interface SourceOptions {
     readonly cri?: string;
     readonly podman?: string;
   };
+  /** Where the user who started the program keeps sockets: $XDG_RUNTIME_DIR and $HOME. */
+  readonly user?: { readonly runtimeDirectory: string | null; readonly home: string | null };
 }
 
 export const DEFAULT_SOURCE_OPTIONS: SourceOptions = {

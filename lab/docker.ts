@@ -1,0 +1,103 @@
+import { dirname } from "node:path";
+import { programPath } from "./cgroups.ts";
+import {
+  command,
+  Daemon,
+  daemonDirectory,
+  removeCgroups,
+  removeDirectory,
+  whyNoDaemon,
+} from "./daemon.ts";
+
+/** Why no Docker daemon can be started here; `null` when it can. */
+export function whyNoDocker(): string | null {
+  return whyNoDaemon("dockerd", "docker", "containerd", "runc");
+}
+
+/** The image with the programs that get killed: `/hog` and `/supervisor`, and nothing else. */
+export const IMAGE = "oomwitness/bomb:1";
+
+/** A Docker daemon of a test: socket, state, containerd and cgroups are its own, and go with it. */
+export class LabDocker {
+  readonly directory: string;
+  readonly socket: string;
+  /** Name of the cgroup above all its containers. */
+  readonly cgroupParent: string;
+  readonly #daemon: Daemon;
+
+  private constructor() {
+    this.directory = daemonDirectory("docker");
+    this.socket = `${this.directory}/docker.sock`;
+    this.cgroupParent = `oomwitness-docker-${process.pid}`;
+    this.#daemon = new Daemon("dockerd", [
+      `--host=unix://${this.socket}`,
+      `--data-root=${this.directory}/data`,
+      `--exec-root=${this.directory}/exec`,
+      `--pidfile=${this.directory}/pid`,
+      `--cgroup-parent=/${this.cgroupParent}`,
+      "--bridge=none",
+      "--iptables=false",
+      "--ip-forward=false",
+      "--live-restore",
+    ]);
+  }
+
+  static async start(): Promise<LabDocker> {
+    const docker = new LabDocker();
+    try {
+      await docker.startDaemon();
+      await docker.#importImage();
+      return docker;
+    } catch (error) {
+      await docker.dispose();
+      throw error;
+    }
+  }
+
+  startDaemon(): Promise<void> {
+    return this.#daemon.start(() => this.run("version"));
+  }
+
+  /** Its containers go on (`--live-restore`), also when it is killed. */
+  stopDaemon(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    return this.#daemon.stop(signal);
+  }
+
+  /** Runs the client; what it printed, without the last line end. */
+  async run(...args: readonly string[]): Promise<string> {
+    return (await command("docker", [`--host=unix://${this.socket}`, ...args])).trimEnd();
+  }
+
+  /** Starts a container with a limit in MiB and returns its id. `options` of `docker run`, then the program's words. */
+  start(limitMib: number, options: readonly string[], words: readonly string[]): Promise<string> {
+    const memory = [`--memory=${limitMib}m`, `--memory-swap=${limitMib}m`];
+    return this.run("run", "--detach", "--network=none", ...memory, ...options, IMAGE, ...words);
+  }
+
+  /** The exit code, when the container has ended. */
+  async wait(id: string): Promise<number> {
+    return Number(await this.run("wait", id));
+  }
+
+  async dispose(): Promise<void> {
+    const ids = await this.run("ps", "--all", "--quiet").catch(() => "");
+    for (const some of slices(ids.split("\n").filter(Boolean), 100)) {
+      await this.run("rm", "--force", ...some).catch(() => undefined);
+    }
+    await this.#daemon.stop();
+    await removeCgroups(this.cgroupParent);
+    await removeDirectory(this.directory);
+  }
+
+  async #importImage(): Promise<void> {
+    const directory = dirname(programPath("hog"));
+    const archive = `${this.directory}/image.tar`;
+    await command("tar", ["-C", directory, "-cf", archive, "hog", "supervisor"]);
+    await this.run("import", archive, IMAGE);
+  }
+}
+
+function slices<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
+}

@@ -1,0 +1,86 @@
+import type { PodRecord } from "../model/record.ts";
+import { isSandbox, MAX_TEXT, podOfLabels } from "./docker-labels.ts";
+import { type JsonObject, member, objectIn, objectOf, parseJson, textIn } from "./json-value.ts";
+
+/**
+ * One line of `GET /events` (Docker 20.10; Podman's compatible API has the same form):
+ *
+ *     {"status":"die","id":"f4ec…","from":"hog:1","Type":"container","Action":"die","Actor":{"ID":"f4ec…","Attributes":
+ *     {"exitCode":"137","image":"hog:1","name":"a1"}},"scope":"local","time":1795243962,"timeNano":1795243962168556311}
+ *
+ * The container's labels are mixed into the attributes, after `exitCode` and `signal` and before `image` and `name`: a label
+ * `exitCode=3` changes what `die` says (measured with 20.10; daemon/events.go). So a code is believed only when no label can
+ * have forged it, and inspect has the last word.
+ */
+export interface DockerEvent {
+  readonly action: DockerAction;
+  readonly id: string;
+  /** When the daemon wrote the event, wall µs. */
+  readonly wallMicroseconds: number;
+  readonly name: string | null;
+  readonly image: string | null;
+  readonly pod: PodRecord | null;
+  readonly sandbox: boolean;
+  /** The attribute `exitCode`, which a label may have forged. */
+  readonly exitCode: number | null;
+}
+
+export type DockerAction = "create" | "start" | "oom" | "die" | "destroy" | "rename";
+
+/** Actions by their names in Docker and in Podman. */
+const ACTIONS: ReadonlyMap<string, DockerAction> = new Map([
+  ["create", "create"],
+  ["start", "start"],
+  ["oom", "oom"],
+  ["die", "die"],
+  ["died", "die"],
+  ["destroy", "destroy"],
+  ["remove", "destroy"],
+  ["rename", "rename"],
+]);
+
+/** The names to ask the daemon for. */
+export const EVENT_NAMES: readonly string[] = [...ACTIONS.keys()];
+
+/** `null` for what is no event of a container's life. */
+export function parseDockerEvent(line: string): DockerEvent | null {
+  const event = objectOf(parseJson(line));
+  if (event === null || member(event, "Type") !== "container") return null;
+  const actor = objectIn(event, "Actor");
+  const attributes = objectIn(actor, "Attributes");
+  const action = ACTIONS.get(textIn(event, "Action", 32) ?? "");
+  const id = containerId(member(actor, "ID"));
+  const wallMicroseconds = eventTime(event);
+  if (action === undefined || id === null || wallMicroseconds === null) return null;
+  return {
+    action,
+    id,
+    wallMicroseconds,
+    name: textIn(attributes, "name", MAX_TEXT),
+    image: textIn(attributes, "image", MAX_TEXT),
+    pod: podOfLabels(attributes),
+    sandbox: isSandbox(attributes),
+    exitCode: exitCodeOf(attributes),
+  };
+}
+
+/** A full container id: 64 hexadecimal digits. */
+export function containerId(value: unknown): string | null {
+  return typeof value === "string" && /^[0-9a-f]{64}$/.test(value) ? value : null;
+}
+
+/** Nanoseconds since 1970 are beyond what a double holds; its error of 128 ns does not matter in microseconds. */
+function eventTime(event: JsonObject): number | null {
+  const nanoseconds = member(event, "timeNano");
+  if (typeof nanoseconds !== "number" || !(nanoseconds > 0)) return null;
+  const microseconds = Math.floor(nanoseconds / 1000);
+  return Number.isSafeInteger(microseconds) ? microseconds : null;
+}
+
+/** `exitCode` in Docker and Podman's compatible API, `containerExitCode` in Podman's own. */
+function exitCodeOf(attributes: JsonObject | null): number | null {
+  const text =
+    textIn(attributes, "exitCode", 16) ?? textIn(attributes, "containerExitCode", 16) ?? "";
+  const code = /^\d{1,3}$/.test(text) ? Number(text) : -1;
+  return code >= 0 && code <= 255 ? code : null;
+}

@@ -1,0 +1,275 @@
+import type { ContainerFacts, RuntimeObservation } from "../model/container.ts";
+import type { Instant } from "../model/time.ts";
+import type { DockerContainer, DockerInspect } from "../parse/docker-container.ts";
+import type { DockerEvent } from "../parse/docker-event.ts";
+
+/** Who tells: Docker, or Podman with its Docker-compatible API. */
+export type EngineName = "docker" | "podman";
+
+/** Containers remembered of one daemon, about 1 KiB each; those beyond are not told of, and counted. */
+const MAX_CONTAINERS = 20_000;
+
+/** A container as this source last knew it. A run began and has not ended: `startedAt` is set and `endedAt` is not. */
+interface Known {
+  facts: ContainerFacts;
+  /** Wall µs of the present or last run; from inspect, or a little later from the event. */
+  startedAt: number | null;
+  endedAt: number | null;
+  oomSeen: boolean;
+  /** A label is called `exitCode`: the attribute of that name says nothing (parse/docker-event.ts). */
+  forgesExitCode: boolean;
+}
+
+/**
+ * What one daemon said so far, turned into observations. It outlives connections, so that after an outage the exits that
+ * nobody told of are found, and none is told twice.
+ */
+export class EngineMemory {
+  readonly #name: EngineName;
+  readonly #instant: (wallMicroseconds: number) => Instant;
+  readonly #known = new Map<string, Known>();
+  /** Containers left out because there were too many. */
+  leftOut = 0;
+
+  constructor(name: EngineName, instant: (wallMicroseconds: number) => Instant) {
+    this.#name = name;
+    this.#instant = instant;
+  }
+
+  get ids(): string[] {
+    return [...this.#known.keys()];
+  }
+
+  /** Whether the container is known to have a run that has not ended. */
+  isRunning(id: string): boolean {
+    const known = this.#known.get(id);
+    return known !== undefined && isRunning(known);
+  }
+
+  /** Its present run is known with its process. */
+  isComplete(id: string): boolean {
+    return this.isRunning(id) && this.#known.get(id)?.facts.mainPid !== null;
+  }
+
+  /** Anything the daemon said of a container that is not about its runs. */
+  described(container: DockerContainer | DockerEvent, at: number): RuntimeObservation[] {
+    const known = this.#remember(container);
+    return known === null ? [] : [this.#container(known, at)];
+  }
+
+  /** A run began; which process it has is told by `inspected`. Nothing when this start is already history. */
+  started(event: DockerEvent): RuntimeObservation[] {
+    const known = this.#remember(event);
+    if (known === null) return [];
+    const at = event.wallMicroseconds;
+    if (known.endedAt !== null && at <= known.endedAt) return [];
+    if (!isRunning(known)) this.#begin(known, at);
+    return [this.#container(known, at)];
+  }
+
+  oom(event: DockerEvent): RuntimeObservation[] {
+    const known = this.#remember(event);
+    if (known !== null && isRunning(known)) known.oomSeen = true;
+    const at = this.#instant(event.wallMicroseconds);
+    return [{ kind: "oom-report", source: this.#name, at, containerId: event.id }];
+  }
+
+  /** Whether this `die` tells of an end that was not told before. */
+  isNews(event: DockerEvent): boolean {
+    const known = this.#known.get(event.id);
+    if (known === undefined) return true;
+    if (known.startedAt !== null && event.wallMicroseconds < known.startedAt) return false;
+    return known.endedAt === null;
+  }
+
+  /** The run of this `die` ended; `inspect` is what the daemon says of it now, `null` when it is gone. */
+  died(event: DockerEvent, inspect: DockerInspect | null): RuntimeObservation[] {
+    if (!this.isNews(event)) return [];
+    const told = this.#known.has(event.id) ? [] : this.described(event, event.wallMicroseconds);
+    const known = this.#remember(event);
+    if (known === null) return [];
+    const same = inspect !== null && isEndOf(known, inspect, event.wallMicroseconds);
+    const attribute = known.forgesExitCode ? null : event.exitCode;
+    const end = this.#end(known, {
+      at: (same ? inspect.finishedMicroseconds : null) ?? event.wallMicroseconds,
+      exitCode: (same ? inspect.exitCode : null) ?? attribute,
+      oomKilled: same ? inspect.oomKilled : null,
+    });
+    return [...told, ...end];
+  }
+
+  gone(id: string, at: number): RuntimeObservation[] {
+    this.#known.delete(id);
+    return [{ kind: "gone", source: this.#name, at: this.#instant(at), containerId: id }];
+  }
+
+  /** Forgets, without a word, what the daemon no longer lists: its list says it. */
+  keepOnly(ids: ReadonlySet<string>): void {
+    for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id);
+  }
+
+  /** The process of the run that `started` told of. Another run's is left to the events that are on their way. */
+  inspectedStart(
+    inspect: DockerInspect,
+    cgroupPath: string | null,
+    at: number,
+  ): RuntimeObservation[] {
+    const known = this.#remember(inspect);
+    if (known === null || !isRunning(known)) return [];
+    if (!this.#isPresentRun(known, inspect)) return [];
+    return this.#follow(known, inspect, cgroupPath, at);
+  }
+
+  /**
+   * A container as it is after a gap in the events: a run that ended meanwhile is told from what is left of it.
+   * `tellsEndsSince`: ends later than that are news of containers not known before; `null`: none are.
+   */
+  reconciled(
+    inspect: DockerInspect,
+    cgroupPath: string | null,
+    moment: { readonly at: number; readonly tellsEndsSince: number | null },
+  ): RuntimeObservation[] {
+    const known = this.#remember(inspect);
+    if (known === null) return [];
+    const { startedMicroseconds, finishedMicroseconds } = inspect;
+    if (startedMicroseconds === null) return [this.#container(known, moment.at)];
+    const told: RuntimeObservation[] = [];
+    const isNew = known.startedAt === null && known.endedAt === null;
+    if (known.startedAt === null || startedMicroseconds > known.startedAt) {
+      if (isRunning(known)) told.push(...this.#endUnseen(known, inspect));
+      this.#begin(known, startedMicroseconds);
+    }
+    if (known.endedAt !== null && known.endedAt >= startedMicroseconds) return told;
+    if (inspect.running) return [...told, ...this.#follow(known, inspect, cgroupPath, moment.at)];
+    if (finishedMicroseconds === null || finishedMicroseconds < startedMicroseconds) return told;
+    const { tellsEndsSince } = moment;
+    const isHistory = isNew && (tellsEndsSince === null || finishedMicroseconds <= tellsEndsSince);
+    const { exitCode, oomKilled } = inspect;
+    const ended = this.#end(known, { at: finishedMicroseconds, exitCode, oomKilled });
+    return [...told, ...(isHistory ? [] : ended)];
+  }
+
+  /** The known run was followed by another: of its end, at most the time is left. */
+  #endUnseen(known: Known, inspect: DockerInspect): RuntimeObservation[] {
+    const { startedMicroseconds, finishedMicroseconds } = inspect;
+    const next = startedMicroseconds ?? 0;
+    const end = finishedMicroseconds ?? 0;
+    const isItsEnd = end > (known.startedAt ?? 0) && end <= next;
+    return this.#end(known, { at: isItsEnd ? end : next, exitCode: null, oomKilled: null });
+  }
+
+  #follow(
+    known: Known,
+    inspect: DockerInspect,
+    cgroupPath: string | null,
+    at: number,
+  ): RuntimeObservation[] {
+    if (!inspect.running) return [];
+    const startedAt = inspect.startedMicroseconds ?? known.startedAt;
+    known.startedAt = startedAt;
+    known.facts = {
+      ...known.facts,
+      mainPid: inspect.mainPid,
+      cgroupPath: cgroupPath ?? known.facts.cgroupPath,
+      startedAt: startedAt === null ? null : this.#instant(startedAt),
+    };
+    return [this.#container(known, at)];
+  }
+
+  /** Docker stamps a run before it tells of its start, so the same run is never later than the event. */
+  #isPresentRun(known: Known, inspect: DockerInspect): boolean {
+    const { startedMicroseconds } = inspect;
+    return startedMicroseconds !== null && startedMicroseconds <= (known.startedAt ?? 0);
+  }
+
+  #begin(known: Known, startedAt: number): void {
+    known.startedAt = startedAt;
+    known.endedAt = null;
+    known.oomSeen = false;
+    known.facts = { ...known.facts, mainPid: null, startedAt: this.#instant(startedAt) };
+  }
+
+  #end(
+    known: Known,
+    end: {
+      readonly at: number;
+      readonly exitCode: number | null;
+      readonly oomKilled: boolean | null;
+    },
+  ): RuntimeObservation[] {
+    const { facts } = known;
+    known.endedAt = Math.max(end.at, known.startedAt ?? 0);
+    known.facts = { ...facts, mainPid: null };
+    return [
+      {
+        kind: "exit",
+        source: this.#name,
+        at: this.#instant(end.at),
+        containerId: facts.id,
+        exitCode: end.exitCode,
+        mainPid: facts.mainPid,
+        oomReported: known.oomSeen ? true : end.oomKilled,
+      },
+    ];
+  }
+
+  #container(known: Known, at: number): RuntimeObservation {
+    const container = known.facts;
+    return { kind: "container", source: this.#name, at: this.#instant(at), container };
+  }
+
+  /** What is said now, over what was known; what is not said erases nothing. */
+  #remember(told: DockerContainer | DockerEvent | DockerInspect): Known | null {
+    const known = this.#known.get(told.id) ?? this.#add(told.id);
+    if (known === null) return null;
+    const { facts } = known;
+    known.facts = {
+      ...facts,
+      name: told.name ?? facts.name,
+      image: told.image ?? facts.image,
+      imageId: ("imageId" in told ? told.imageId : null) ?? facts.imageId,
+      restarts: ("restarts" in told ? told.restarts : null) ?? facts.restarts,
+      pod: told.pod ?? facts.pod,
+      sandbox: told.sandbox || facts.sandbox,
+    };
+    if ("action" in told && told.action !== "die" && told.exitCode !== null) {
+      known.forgesExitCode = true;
+    }
+    return known;
+  }
+
+  #add(id: string): Known | null {
+    if (this.#known.size >= MAX_CONTAINERS) {
+      this.leftOut += 1;
+      return null;
+    }
+    const facts: ContainerFacts = {
+      runtime: this.#name,
+      id,
+      name: null,
+      image: null,
+      imageId: null,
+      restarts: null,
+      pod: null,
+      sandbox: false,
+      cgroupPath: null,
+      mainPid: null,
+      startedAt: null,
+    };
+    const known = { facts, startedAt: null, endedAt: null, oomSeen: false, forgesExitCode: false };
+    this.#known.set(id, known);
+    return known;
+  }
+}
+
+function isRunning(known: Known): boolean {
+  return known.startedAt !== null && known.endedAt === null;
+}
+
+/** Whether the inspect tells of the end that the event of `diedAt` told of, and not of a later run. */
+function isEndOf(known: Known, inspect: DockerInspect, diedAt: number): boolean {
+  const { running, startedMicroseconds, finishedMicroseconds } = inspect;
+  if (running || startedMicroseconds === null || finishedMicroseconds === null) return false;
+  if (finishedMicroseconds < startedMicroseconds || finishedMicroseconds > diedAt) return false;
+  return known.startedAt === null || startedMicroseconds <= known.startedAt;
+}

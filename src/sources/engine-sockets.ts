@@ -1,0 +1,65 @@
+import type { Host } from "../host/host.ts";
+import type { SourceOptions } from "./source.ts";
+
+/** Where the sockets of a kind of daemon usually are. */
+export interface UsualPlaces {
+  /** Absolute paths. */
+  readonly system: readonly string[];
+  /** Below `/run/user/UID` and `$XDG_RUNTIME_DIR`. */
+  readonly perUser: readonly string[];
+  /** Below the home directory. */
+  readonly home: readonly string[];
+}
+
+/** Rootless daemons looked at, one a user. */
+const MAX_USERS = 100;
+
+/**
+ * Sockets that exist, the system's first, each once (`/var/run` is `/run`). Where the host's /proc is mounted elsewhere,
+ * as in a container, the host's files are looked for beside it (`/host/proc`, so `/host/run/…`) and through its process 1.
+ */
+export function findSockets(host: Host, options: SourceOptions, places: UsualPlaces): string[] {
+  const found = new Map<string, string>();
+  for (const prefix of hostRoots(options.procRoot)) {
+    for (const place of candidates(host, options, places, prefix)) {
+      const inode = host.files.inode(prefix + place);
+      const key = `${prefix} ${inode}`;
+      if (inode !== null && !found.has(key)) found.set(key, prefix + place);
+    }
+    // The same file is seen through more than one root: the nearest will do.
+    if (found.size > 0) break;
+  }
+  return [...found.values()];
+}
+
+function hostRoots(procRoot: string): string[] {
+  if (procRoot === "/proc") return [""];
+  const beside = procRoot.endsWith("/proc") ? [procRoot.slice(0, -"/proc".length)] : [];
+  return ["", ...beside, `${procRoot}/1/root`];
+}
+
+function candidates(
+  host: Host,
+  { user }: SourceOptions,
+  places: UsualPlaces,
+  prefix: string,
+): string[] {
+  const runtimes = [user?.runtimeDirectory ?? null, ...userDirectories(host, prefix)];
+  const homes = [user?.home ?? null];
+  return [...places.system, ...below(runtimes, places.perUser), ...below(homes, places.home)];
+}
+
+function below(directories: readonly (string | null)[], names: readonly string[]): string[] {
+  return directories.flatMap((directory) =>
+    directory === null ? [] : names.map((name) => `${directory}/${name}`),
+  );
+}
+
+function userDirectories(host: Host, prefix: string): string[] {
+  try {
+    const names = host.files.list(`${prefix}/run/user`).map(({ name }) => name);
+    return names.slice(0, MAX_USERS).map((name) => `/run/user/${name}`);
+  } catch {
+    return [];
+  }
+}
