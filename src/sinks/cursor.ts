@@ -17,11 +17,22 @@ export function decodeCursor(text: string): KillCursor {
   const match = /^1 (-?\d{1,16}) (.{1,200})$/s.exec(plain);
   const [, at, id] = match ?? [];
   if (at === undefined || id === undefined || encodeCursor({ at: Number(at), id }) !== text) {
-    throw new HostError(
-      "BAD_CURSOR",
-      "",
-      "the cursor is not one this program gave: pass the 'next' of the page before as it came",
-    );
+    throw badCursor();
   }
   return { at: Number(at), id };
+}
+
+/** The cursor of a list whose records have no id but their place in the stream. */
+export function decodeSequenceCursor(text: string): { at: number; sequence: number } {
+  const { at, id } = decodeCursor(text);
+  if (!/^\d{1,15}$/.test(id)) throw badCursor();
+  return { at, sequence: Number(id) };
+}
+
+function badCursor(): HostError {
+  return new HostError(
+    "BAD_CURSOR",
+    "",
+    "the cursor is not one this program gave: pass the 'next' of the page before as it came",
+  );
 }

@@ -202,6 +202,7 @@ test("what is no longer kept is said, not skipped", () =>
 const memoryOnly: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
+  exits: () => ({ items: [], next: null }),
   eventsAfter: () => {
     throw new Error("the disk is gone");
   },

@@ -1,6 +1,8 @@
 import { HostError } from "../host/host.ts";
 import type { HttpReply } from "../host/http.ts";
 import { errorReply, jsonReply, listReply } from "./http-reply.ts";
+import type { OwnerFilter } from "./record-filter.ts";
+import type { ExitQuery } from "./store-exits.ts";
 import { type KillQuery, PAGE_LIMIT, type RecordLog } from "./store-read.ts";
 import { parseTimeBound } from "./time-bound.ts";
 
@@ -19,6 +21,14 @@ export function killsRoute(log: RecordLog, parameters: URLSearchParams, now: num
   const query = parseKillQuery(parameters, now);
   if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
   return guarded(() => listReply(log.kills(query.value)));
+}
+
+/** `GET /api/v1/exits?since=15m&pod=cart-0` */
+export function exitsRoute(log: RecordLog, parameters: URLSearchParams, now: number): HttpReply {
+  const query = parsePage(parameters, now, OWNER_PARAMETERS);
+  if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
+  const exits: ExitQuery = { ...query.value, filter: ownerFilter(parameters) };
+  return guarded(() => listReply(log.exits(exits)));
 }
 
 /** `GET /api/v1/kills/:id`: an id, or the beginning of one that only one kill has. */
@@ -67,8 +77,26 @@ function guarded(work: () => HttpReply): HttpReply {
   }
 }
 
+const PAGE_PARAMETERS = ["since", "until", "limit", "cursor"];
+const OWNER_PARAMETERS = ["container", "pod", "namespace"];
+
+type PageQuery = Pick<KillQuery, "since" | "until" | "limit" | "cursor">;
+
 function parseKillQuery(parameters: URLSearchParams, now: number): Parsed<KillQuery> {
-  const strange = strangeParameter(parameters, ["since", "until", "limit", "cursor"]);
+  const page = parsePage(parameters, now, [...OWNER_PARAMETERS, "invisible"]);
+  if ("mistake" in page) return page;
+  const invisible = parseInvisible(parameters.get("invisible"));
+  if ("mistake" in invisible) return invisible;
+  const filter = { ...ownerFilter(parameters), invisible: invisible.value };
+  return { value: { ...page.value, filter } };
+}
+
+function parsePage(
+  parameters: URLSearchParams,
+  now: number,
+  others: readonly string[],
+): Parsed<PageQuery> {
+  const strange = strangeParameter(parameters, [...PAGE_PARAMETERS, ...others]);
   if (strange !== null) return { mistake: strange };
   const since = parseBound("since", parameters.get("since"), now);
   if ("mistake" in since) return since;
@@ -78,6 +106,21 @@ function parseKillQuery(parameters: URLSearchParams, now: number): Parsed<KillQu
   if ("mistake" in limit) return limit;
   const cursor = parameters.get("cursor");
   return { value: { since: since.value, until: until.value, limit: limit.value, cursor } };
+}
+
+function ownerFilter(parameters: URLSearchParams): OwnerFilter {
+  const given = OWNER_PARAMETERS.flatMap((name) => {
+    const value = parameters.get(name);
+    return value === null ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(given);
+}
+
+function parseInvisible(text: string | null): Parsed<boolean> {
+  if (text === null || text === "false") return { value: false };
+  if (text === "true") return { value: true };
+  const message = "'invisible' must be true or false.";
+  return { mistake: { code: "bad-invisible", message } };
 }
 
 /** A misspelt parameter would silently answer another question. */

@@ -3,6 +3,7 @@ import { textReply } from "./http-reply.ts";
 
 const LINKS: readonly (readonly [path: string, what: string])[] = [
   ["/api/v1/kills", "recorded kills, newest first"],
+  ["/api/v1/exits", "ends of containers, with a verdict each"],
   ["/api/v1/ledger", "the kernel's books beside ours"],
   ["/api/v1/sources", "what the agent can see here"],
   ["/api/v1/events", "records as they happen (server-sent events)"],

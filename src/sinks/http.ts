@@ -2,7 +2,7 @@ import type { Clock } from "../host/host.ts";
 import { type HttpReply, type HttpRequest, type ServeLimits, serve } from "../host/http.ts";
 import { DEFAULT_EVENT_LIMITS, EventHub, type EventLimits } from "./http-events.ts";
 import { refuseForeign } from "./http-guard.ts";
-import { killRoute, killsRoute, strangeParameter } from "./http-kills.ts";
+import { exitsRoute, killRoute, killsRoute, strangeParameter } from "./http-kills.ts";
 import { pageRoute } from "./http-page.ts";
 import {
   errorReply,
@@ -124,6 +124,7 @@ function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<strin
     ["/readyz", () => readyRoute(view)],
     ["/", () => pageRoute(view.node, view.version)],
     ["/api/v1/kills", ({ parameters }) => killsRoute(log, parameters, clock.wallMicroseconds())],
+    ["/api/v1/exits", ({ parameters }) => exitsRoute(log, parameters, clock.wallMicroseconds())],
     ["/api/v1/ledger", bare(() => jsonReply(200, view.ledger()))],
     ["/api/v1/sources", bare(() => listReply({ items: view.sources(), next: null }))],
     ["/api/v1/events", ({ request, parameters }) => events.route(request, parameters)],

@@ -1,5 +1,6 @@
 import type { KillRecord } from "../model/record.ts";
 import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
+import { recordMatches } from "./record-filter.ts";
 import type { AgentView } from "./sink.ts";
 import { type KillPage, type KillQuery, PAGE_LIMIT, type RecordLog } from "./store-read.ts";
 import { parseRfc3339 } from "./time-bound.ts";
@@ -24,6 +25,8 @@ export function createMemoryLog(view: AgentView): RecordLog {
           .slice(0, 10),
       };
     },
+    // Exits are kept in the store alone.
+    exits: () => ({ items: [], next: null }),
     eventsAfter: () => [],
     lastSequence: () => 0,
   };
@@ -52,6 +55,7 @@ function within({ at, record }: Placed, { since, until, filter = {} }: KillQuery
   if ((since !== null && at < since) || (until !== null && at >= until)) return false;
   if (filter.comm !== undefined && record.victim.comm !== filter.comm) return false;
   if (filter.pid !== undefined && record.victim.pid !== filter.pid) return false;
+  if (!recordMatches(filter, record)) return false;
   return filter.cgroup === undefined || isBelow(record.cgroup.path, filter.cgroup);
 }
 

@@ -3,14 +3,15 @@ import {
   openSqlite,
   type SqliteDatabase,
   type SqliteRow,
-  type SqliteValue,
   walSizeBytes,
   whyUnreadable,
 } from "../host/sqlite.ts";
 import type { KillRecord } from "../model/record.ts";
 import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
+import { isNarrow, type RecordFilter } from "./record-filter.ts";
+import { addOwner, Conditions, type ExitPage, type ExitQuery, exitPage } from "./store-exits.ts";
 import { parseKillRecord } from "./store-record.ts";
-import { newerSchema, SCHEMA_VERSION } from "./store-schema.ts";
+import { newerSchema, OWNERS_VERSION, SCHEMA_VERSION } from "./store-schema.ts";
 
 export interface KillQuery {
   /** Wall µs: kills at or after it; `null` for no bound. */
@@ -24,7 +25,7 @@ export interface KillQuery {
   readonly filter?: KillFilter;
 }
 
-export interface KillFilter {
+export interface KillFilter extends RecordFilter {
   readonly comm?: string;
   readonly pid?: number;
   /** This cgroup or any below it. */
@@ -54,6 +55,7 @@ export interface StoredEvent {
 export interface RecordLog {
   kills(query: KillQuery): KillPage;
   kill(idOrPrefix: string): KillLookup;
+  exits(query: ExitQuery): ExitPage;
   /** Up to `limit` records with a greater sequence, ascending; sequences taken by retention are missing. */
   eventsAfter(sequence: number, limit: number): readonly StoredEvent[];
   /** The greatest sequence ever recorded; 0 before the first. */
@@ -74,6 +76,7 @@ export function createQueries(database: SqliteDatabase): RecordLog {
   return {
     kills: (query) => killPage(database, query),
     kill: (idOrPrefix) => findKill(database, idOrPrefix),
+    exits: (query) => exitPage(database, query),
     eventsAfter: (sequence, limit) =>
       database
         .prepare(
@@ -91,10 +94,12 @@ export function createQueries(database: SqliteDatabase): RecordLog {
 
 function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
   const limit = Math.min(Math.max(1, Math.trunc(query.limit)), PAGE_LIMIT);
-  const { where, values } = conditions(query);
+  const conditions = conditionsOf(query);
   const rows = database
-    .prepare(`SELECT at, id, json FROM kills ${where} ORDER BY at DESC, id DESC LIMIT ${limit + 1}`)
-    .all(...values);
+    .prepare(
+      `SELECT at, id, json FROM kills ${conditions.where} ORDER BY at DESC, id DESC LIMIT ${limit + 1}`,
+    )
+    .all(...conditions.values);
   const page = rows.slice(0, limit);
   return {
     items: page.flatMap(({ json }) => parseKillRecord(json) ?? []),
@@ -102,27 +107,24 @@ function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
   };
 }
 
-function conditions(query: KillQuery): { where: string; values: SqliteValue[] } {
-  const parts: string[] = [];
-  const values: SqliteValue[] = [];
-  const add = (sql: string, ...bound: SqliteValue[]): void => {
-    parts.push(sql);
-    values.push(...bound);
-  };
-  if (query.since !== null) add("at >= ?", query.since);
-  if (query.until !== null) add("at < ?", query.until);
+function conditionsOf(query: KillQuery): Conditions {
+  const conditions = new Conditions();
+  if (query.since !== null) conditions.add("at >= ?", query.since);
+  if (query.until !== null) conditions.add("at < ?", query.until);
   if (query.cursor !== null) {
     const { at, id } = decodeCursor(query.cursor);
-    add("(at, id) < (?, ?)", at, id);
+    conditions.add("(at, id) < (?, ?)", at, id);
   }
-  const { comm, pid, cgroup } = query.filter ?? {};
-  if (comm !== undefined) add("comm = ?", comm);
-  if (pid !== undefined) add("pid = ?", pid);
+  const { comm, pid, cgroup, invisible } = query.filter ?? {};
+  if (comm !== undefined) conditions.add("comm = ?", comm);
+  if (pid !== undefined) conditions.add("pid = ?", pid);
   if (cgroup !== undefined) {
     const below = cgroup.endsWith("/") ? cgroup : `${cgroup}/`;
-    add("(cgroup = ? OR substr(cgroup, 1, length(?)) = ?)", cgroup, below, below);
+    conditions.add("(cgroup = ? OR substr(cgroup, 1, length(?)) = ?)", cgroup, below, below);
   }
-  return { where: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, values };
+  if (invisible === true) conditions.add("visibility = 'invisible'");
+  addOwner(conditions, query.filter ?? {});
+  return conditions;
 }
 
 function cursorOf(row: SqliteRow | undefined): string | null {
@@ -175,7 +177,7 @@ export function openStoreReader(path: string): StoreReader {
   try {
     const version = database.integer("PRAGMA user_version");
     if (version > SCHEMA_VERSION) throw newerSchema(path, version);
-    const queries = version === 0 ? EMPTY : createQueries(database);
+    const queries = version === 0 ? EMPTY : versioned(createQueries(database), version);
     return { ...queries, note, close: () => database.close() };
   } catch (error) {
     database.close();
@@ -187,9 +189,25 @@ export function openStoreReader(path: string): StoreReader {
 const EMPTY: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
+  exits: () => ({ items: [], next: null }),
   eventsAfter: () => [],
   lastSequence: () => 0,
 };
+
+/** A file of an agent that is not upgraded yet: it knows no owners and no exits, and a reader may not change that. */
+function versioned(queries: RecordLog, version: number): RecordLog {
+  if (version >= OWNERS_VERSION) return queries;
+  return {
+    ...queries,
+    exits: EMPTY.exits,
+    kills: (query) => (asksForOwner(query) ? EMPTY.kills(query) : queries.kills(query)),
+  };
+}
+
+function asksForOwner({ filter = {} }: KillQuery): boolean {
+  const { comm: _comm, pid: _pid, cgroup: _cgroup, ...owner } = filter;
+  return isNarrow(owner);
+}
 
 function openForReading(path: string): { database: SqliteDatabase; note: string | null } {
   try {

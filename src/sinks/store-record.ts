@@ -1,5 +1,5 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
-import type { KillRecord } from "../model/record.ts";
+import type { ExitRecord, KillRecord } from "../model/record.ts";
 
 /** A check of one value that came from a file. */
 type Check = (value: unknown) => boolean;
@@ -90,12 +90,33 @@ const KILL = shape({
   witnesses: listOf(oneOf(...SOURCE_NAMES)),
 });
 
+const EXIT = shape({
+  type: oneOf("exit"),
+  at: text,
+  container: CONTAINER,
+  pod: orNull(POD),
+  exitCode: orNull(number),
+  signal: orNull(number),
+  verdict: oneOf("oom-killed", "not-oom", "oom-unreported", "oom-stale", "unknown"),
+  kills: listOf(text),
+});
+
 /** A kill record read back from a file that anybody may have edited; `null` when it is not one. */
 export function parseKillRecord(json: unknown): KillRecord | null {
+  const value = parsed(json);
+  return isKillRecord(value) ? value : null;
+}
+
+/** The same of an exit. */
+export function parseExitRecord(json: unknown): ExitRecord | null {
+  const value = parsed(json);
+  return isExitRecord(value) ? value : null;
+}
+
+function parsed(json: unknown): unknown {
   if (typeof json !== "string") return null;
   try {
-    const value: unknown = JSON.parse(json);
-    return isKillRecord(value) ? value : null;
+    return JSON.parse(json);
   } catch {
     return null;
   }
@@ -103,4 +124,8 @@ export function parseKillRecord(json: unknown): KillRecord | null {
 
 function isKillRecord(value: unknown): value is KillRecord {
   return KILL(value);
+}
+
+function isExitRecord(value: unknown): value is ExitRecord {
+  return EXIT(value);
 }

@@ -1,7 +1,7 @@
 import type { SqliteDatabase } from "../host/sqlite.ts";
 
 export interface Retention {
-  /** Kills and their events are kept so long. */
+  /** Kills, exits and their events are kept so long. */
   readonly ageMicroseconds: number;
   /** Size the database may have on disk, without its write-ahead log. */
   readonly sizeBytes: number;
@@ -47,21 +47,27 @@ function pruneByAge(database: SqliteDatabase, now: number, retention: Retention)
     deleteEvents(database, `SELECT sequence FROM (${OLDEST_EVENTS}) WHERE at < ?`, before) +
     deleteEvents(
       database,
-      `SELECT sequence FROM events WHERE type <> 'kill' AND at < ? ORDER BY at LIMIT ${STEP_ROWS}`,
+      `SELECT sequence FROM events WHERE type IN ('ledger', 'source') AND at < ? ORDER BY at LIMIT ${STEP_ROWS}`,
       now - retention.smallAgeMicroseconds,
     ) +
     database
       .prepare(`DELETE FROM kills WHERE id IN (SELECT id FROM (${OLDEST_KILLS}) WHERE at < ?)`)
+      .run(before) +
+    database
+      .prepare(
+        `DELETE FROM exits WHERE sequence IN (SELECT sequence FROM (${OLDEST_EXITS}) WHERE at < ?)`,
+      )
       .run(before)
   );
 }
 
 const OLDEST_EVENTS = `SELECT sequence, at FROM events ORDER BY sequence LIMIT ${STEP_ROWS}`;
 const OLDEST_KILLS = `SELECT id, at FROM kills ORDER BY at, id LIMIT ${STEP_ROWS}`;
+const OLDEST_EXITS = `SELECT sequence, at FROM exits ORDER BY at, sequence LIMIT ${STEP_ROWS}`;
 
 /**
  * Too large: the replay of old events goes first, since each kill is also in `kills`; when only events of the last day
- * are left, events and kills go together, oldest first.
+ * are left, events, kills and exits go together, oldest first.
  */
 function pruneBySize(database: SqliteDatabase, now: number): number {
   const old = deleteEvents(
@@ -74,7 +80,10 @@ function pruneBySize(database: SqliteDatabase, now: number): number {
   const kills = database
     .prepare(`DELETE FROM kills WHERE id IN (SELECT id FROM (${OLDEST_KILLS}))`)
     .run();
-  return events + kills;
+  const exits = database
+    .prepare(`DELETE FROM exits WHERE sequence IN (SELECT sequence FROM (${OLDEST_EXITS}))`)
+    .run();
+  return events + kills + exits;
 }
 
 function deleteEvents(database: SqliteDatabase, selection: string, bound: number): number {

@@ -30,10 +30,39 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO meta VALUES ('last_sequence', 0);
 `;
 
+/**
+ * Whose a kill was, to be asked for, and exits of containers beside the kills. Exits and kills by userspace are kept in the
+ * stream as long as kills are.
+ */
+const VERSION_2 = `
+ALTER TABLE kills ADD COLUMN container_id TEXT;
+ALTER TABLE kills ADD COLUMN container_name TEXT;
+ALTER TABLE kills ADD COLUMN pod_container TEXT;
+ALTER TABLE kills ADD COLUMN pod TEXT;
+ALTER TABLE kills ADD COLUMN namespace TEXT;
+ALTER TABLE kills ADD COLUMN visibility TEXT;
+CREATE TABLE exits (
+  sequence INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  container_id TEXT NOT NULL,
+  container_name TEXT,
+  pod_container TEXT,
+  pod TEXT,
+  namespace TEXT,
+  verdict TEXT NOT NULL,
+  json TEXT NOT NULL
+) STRICT;
+CREATE INDEX exits_at ON exits (at, sequence);
+DROP INDEX events_small_at;
+CREATE INDEX events_small_at ON events (at) WHERE type IN ('ledger', 'source');
+`;
+
 /** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
-const MIGRATIONS: readonly string[] = [VERSION_1];
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+/** From this version on the store knows owners and exits. */
+export const OWNERS_VERSION = 2;
 
 /** Brings a file opened for writing to this program's schema. */
 export function prepareForWriting(database: SqliteDatabase): void {

@@ -1,5 +1,5 @@
-import type { SqliteDatabase } from "../host/sqlite.ts";
-import type { KillRecord } from "../model/record.ts";
+import type { SqliteDatabase, SqliteValue } from "../host/sqlite.ts";
+import type { ContainerRecord, ExitRecord, KillRecord, PodRecord } from "../model/record.ts";
 import { jsonLine } from "./json-line.ts";
 import type { StreamRecord } from "./sink.ts";
 import { parseRfc3339 } from "./time-bound.ts";
@@ -14,11 +14,18 @@ export interface Pending {
 const INSERT_EVENT = `INSERT INTO events (sequence, type, at, id, json) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (sequence) DO UPDATE SET type = excluded.type, at = excluded.at, id = excluded.id, json = excluded.json`;
 
-const UPSERT_KILL = `INSERT INTO kills (id, revision, first_sequence, at, comm, pid, cgroup, json)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+const OWNER = "container_id, container_name, pod_container, pod, namespace";
+
+const UPSERT_KILL = `INSERT INTO kills (id, revision, first_sequence, at, comm, pid, cgroup, json, visibility, ${OWNER})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, at = excluded.at, comm = excluded.comm,
-  pid = excluded.pid, cgroup = excluded.cgroup, json = excluded.json
+  pid = excluded.pid, cgroup = excluded.cgroup, json = excluded.json, visibility = excluded.visibility,
+  container_id = excluded.container_id, container_name = excluded.container_name,
+  pod_container = excluded.pod_container, pod = excluded.pod, namespace = excluded.namespace
 WHERE excluded.revision >= kills.revision`;
+
+const INSERT_EXIT = `INSERT OR REPLACE INTO exits (sequence, at, verdict, json, ${OWNER})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 const REMEMBER_SEQUENCE = "UPDATE meta SET value = max(value, ?) WHERE key = 'last_sequence'";
 
@@ -30,15 +37,24 @@ export function createBatchWriter(database: SqliteDatabase): BatchWriter {
   const upsertKill = database.prepare(UPSERT_KILL);
   const rememberSequence = database.prepare(REMEMBER_SEQUENCE);
 
+  const insertExit = database.prepare(INSERT_EXIT);
+
   const writeKill = (sequence: number, toldAt: number, kill: KillRecord, json: string): void => {
-    const { id, revision, victim, cgroup } = kill;
+    const { id, revision, victim, cgroup, visibility } = kill;
     const at = parseRfc3339(kill.at) ?? toldAt;
-    upsertKill.run(id, revision, sequence, at, victim.comm, victim.pid, cgroup.path, json);
+    const values = [id, revision, sequence, at, victim.comm, victim.pid, cgroup.path, json];
+    upsertKill.run(...values, visibility, ...ownerValues(kill.container, kill.pod));
+  };
+  const writeExit = (sequence: number, toldAt: number, exit: ExitRecord, json: string): void => {
+    const at = parseRfc3339(exit.at) ?? toldAt;
+    const owner = ownerValues(exit.container, exit.pod);
+    insertExit.run(sequence, at, exit.verdict, json, ...owner);
   };
   const writeOne = ({ entry: { sequence, record }, at }: Pending): void => {
     const json = jsonLine(record);
     insertEvent.run(sequence, record.type, at, record.type === "kill" ? record.id : null, json);
     if (record.type === "kill") writeKill(sequence, at, record, json);
+    if (record.type === "exit") writeExit(sequence, at, record, json);
   };
   return (batch) => {
     const last = batch.at(-1);
@@ -48,4 +64,15 @@ export function createBatchWriter(database: SqliteDatabase): BatchWriter {
       rememberSequence.run(last.entry.sequence);
     });
   };
+}
+
+/** In the order of `OWNER`. */
+function ownerValues(container: ContainerRecord | null, pod: PodRecord | null): SqliteValue[] {
+  return [
+    container?.id ?? null,
+    container?.name ?? null,
+    pod?.container ?? null,
+    pod?.name ?? null,
+    pod?.namespace ?? null,
+  ];
 }

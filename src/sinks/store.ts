@@ -136,6 +136,11 @@ class SqliteStore implements Store {
     return this.#ask(({ queries }) => queries.kill(idOrPrefix));
   };
 
+  exits: RecordLog["exits"] = (query) => {
+    this.#writeSome();
+    return this.#ask(({ queries }) => queries.exits(query));
+  };
+
   /** The file's events, then those that still wait: nothing is missing in between. */
   eventsAfter(sequence: number, limit: number): readonly StoredEvent[] {
     const written =

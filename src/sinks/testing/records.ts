@@ -2,7 +2,16 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Clock } from "../../host/host.ts";
-import type { KillRecord, LedgerRecord, OutputRecord, SourceRecord } from "../../model/record.ts";
+import type {
+  ContainerRecord,
+  ExitRecord,
+  KillRecord,
+  LedgerRecord,
+  OutputRecord,
+  PodRecord,
+  SourceRecord,
+  UserspaceKillRecord,
+} from "../../model/record.ts";
 import { formatWall } from "../../model/time.ts";
 import type { AgentView, MetricsView, StreamRecord } from "../sink.ts";
 
@@ -48,6 +57,48 @@ export function killRecord(number: number, change: Partial<KillRecord> = {}): Ki
   };
 }
 
+export const CONTAINER: ContainerRecord = {
+  runtime: "containerd",
+  id: "0123456789abcdef".repeat(4),
+  name: "api",
+  image: "cart:2",
+  imageId: null,
+  restarts: 0,
+};
+
+export const POD: PodRecord = {
+  namespace: "shop",
+  name: "cart-0",
+  uid: "5b1d7e0a-5b7a-4a86-9d6e-3f1f0c6d2f10",
+  container: "api",
+  qosClass: "Burstable",
+  owner: { kind: "StatefulSet", name: "cart" },
+};
+
+export function exitRecord(number: number, change: Partial<ExitRecord> = {}): ExitRecord {
+  return {
+    type: "exit",
+    at: formatWall(START + number * 1_000),
+    container: CONTAINER,
+    pod: POD,
+    exitCode: 137,
+    signal: 9,
+    verdict: "oom-killed",
+    kills: [`k${String(number).padStart(8, "0")}`],
+    ...change,
+  };
+}
+
+export const USERSPACE_KILL: UserspaceKillRecord = {
+  type: "userspace-kill",
+  tool: "systemd-oomd",
+  at: formatWall(START),
+  pid: null,
+  comm: null,
+  cgroup: "/user.slice/user-1000.slice",
+  reason: "memory pressure 72.3% > 60% for 20 s",
+};
+
 export const LEDGER: LedgerRecord = {
   type: "ledger",
   kernel: 12,
@@ -76,6 +127,8 @@ export function killStream(first: number, last: number): StreamRecord[] {
 /** One record of each type in turn. */
 export function mixedRecord(sequence: number): OutputRecord {
   if (sequence % 5 === 0) return LEDGER;
+  if (sequence % 11 === 0) return exitRecord(sequence);
+  if (sequence % 13 === 0) return USERSPACE_KILL;
   return sequence % 7 === 0 ? SOURCE : killRecord(sequence);
 }
 
