@@ -33,6 +33,16 @@ export interface RankedTask {
   readonly trigger: boolean;
 }
 
+/** What the memory that ran out consisted of, as far as the report prints it. */
+export interface MemoryParts {
+  /** A cgroup at its limit, or the whole machine. */
+  readonly of: "cgroup" | "node";
+  /** The cgroup's usage; the machine's usable memory. */
+  readonly totalBytes: number;
+  /** Largest first; they do not overlap, and may leave a rest. */
+  readonly parts: readonly { readonly name: string; readonly bytes: number }[];
+}
+
 /** The whole story of one run of the OOM killer. */
 export interface Explanation {
   /** One line for `watch`, a ticket's title, an alert: at most 120 characters. */
@@ -40,7 +50,9 @@ export interface Explanation {
   /** What ran out, who asked, who held it, why this victim, what happened next; most important first. */
   readonly findings: readonly Finding[];
   readonly advice: readonly Advice[];
-  /** Worst first, at most 20. */
+  /** `null` when the report has no figures. */
+  readonly memory: MemoryParts | null;
+  /** Worst first, at most 20; the victim is always among them. */
   readonly ranking: readonly RankedTask[];
   /** Processes in the report's table in all; `null` when there was no table. */
   readonly taskCount: number | null;

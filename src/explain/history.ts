@@ -1,0 +1,113 @@
+/** What happened before: told by whoever keeps records, and used by the rules about patterns. */
+
+/** An earlier kill in the same place. */
+export interface PastKill {
+  /** How long before the kill that is explained, in seconds; `null` when the two cannot be compared. */
+  readonly secondsBefore: number | null;
+  readonly comm: string | null;
+  readonly pid: number | null;
+  /** It was in the very same cgroup (same container id): the container had not been replaced since. */
+  readonly sameCgroup: boolean;
+  /** Was it the container's main process? */
+  readonly main: boolean | null;
+  /** Processes of the table then, by `pid/comm`: who is in both tables lived through both kills. */
+  readonly tasks: ReadonlySet<string>;
+}
+
+export interface History {
+  /** Earlier kills of the same container, unit or cgroup, oldest first. */
+  readonly kills: readonly PastKill[];
+  /** How long before this kill somebody began to watch, in seconds; `null` when that is not known. */
+  readonly watchedSeconds: number | null;
+}
+
+/** Nothing is known of before. */
+export const NO_HISTORY: History = { kills: [], watchedSeconds: null };
+
+/** A kill as `KillMemory` keeps it. */
+export interface KillFact {
+  /** What stays the same when a container is replaced: `shop/cart-0/api`, a unit, a cgroup path without its container id. */
+  readonly place: string;
+  readonly cgroup: string | null;
+  readonly comm: string | null;
+  readonly pid: number | null;
+  readonly main: boolean | null;
+  /** Seconds on a clock that is the same for all facts: of the day, or since boot. */
+  readonly seconds: number | null;
+  readonly tasks: ReadonlySet<string>;
+}
+
+const PLACES = 1024;
+const KILLS_PER_PLACE = 200;
+/** Tables of more processes than this are not compared. */
+const TASKS_KEPT = 200;
+
+/** Remembers the last kills of the places that had kills last; bounded. */
+export class KillMemory {
+  readonly #places = new Map<string, KillFact[]>();
+  readonly #since: number | null;
+
+  /** `sinceSeconds`: since when kills are told to it, on the clock of the facts; `null` when unknown. */
+  constructor(sinceSeconds: number | null) {
+    this.#since = sinceSeconds;
+  }
+
+  /** What was before `fact`; then remembers it. */
+  tell(fact: KillFact): History {
+    const before = this.#places.get(fact.place) ?? [];
+    this.#places.delete(fact.place);
+    const kept = fact.tasks.size > TASKS_KEPT ? { ...fact, tasks: new Set<string>() } : fact;
+    this.#places.set(fact.place, [...before, kept].slice(-KILLS_PER_PLACE));
+    this.#forget();
+    const watched = this.#since === null ? null : difference(fact.seconds, this.#since);
+    return { kills: before.map((past) => pastKill(past, fact)), watchedSeconds: watched };
+  }
+
+  #forget(): void {
+    if (this.#places.size <= PLACES) return;
+    const oldest = this.#places.keys().next();
+    if (oldest.done !== true) this.#places.delete(oldest.value);
+  }
+}
+
+function pastKill(past: KillFact, now: KillFact): PastKill {
+  return {
+    secondsBefore: difference(now.seconds, past.seconds),
+    comm: past.comm,
+    pid: past.pid,
+    sameCgroup: past.cgroup !== null && past.cgroup === now.cgroup,
+    main: past.main,
+    tasks: past.tasks,
+  };
+}
+
+function difference(later: number | null, earlier: number | null): number | null {
+  return later === null || earlier === null ? null : Math.max(0, later - earlier);
+}
+
+/** Where a kill was, so that a replaced container is still the same place. */
+export function placeKey(cgroup: string | null, comm: string | null): string {
+  if (cgroup === null) return `?${comm ?? ""}`;
+  return cgroup.replace(/\/[^/]*[0-9a-f]{64}[^/]*(?:\/.*)?$/, "/*");
+}
+
+/** Seconds since 1970 of `2026-11-20T23:10:05.123456Z`; `null` for anything else. */
+export function secondsOf(at: string | null): number | null {
+  const match = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2}(?:\.\d{1,9})?)Z$/.exec(at ?? "");
+  if (match === null) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
+    .slice(1)
+    .map(Number);
+  return daysOf(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+}
+
+/** Days since 1970-01-01; Howard Hinnant's `days_from_civil`. */
+function daysOf(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra =
+    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}

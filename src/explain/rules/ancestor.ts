@@ -1,0 +1,59 @@
+import { advice, finding, type Rule, told } from "../rule.ts";
+import type { Story } from "../story.ts";
+import { bytesText, capital, countText } from "../words.ts";
+
+/** The limit that was hit belongs to something above the victim: a pod, a QoS class, a slice. */
+export const ancestor: Rule = {
+  name: "ancestor",
+  tell: (story) => {
+    const { scope, constraint, limitPath, victimPath } = story;
+    if (constraint !== "memcg" || (scope !== "pod" && scope !== "ancestor")) return null;
+    const evidence = [
+      `limit of ${limitPath ?? "an unknown cgroup"}`,
+      `victim in ${victimPath ?? "an unknown cgroup"}`,
+    ];
+    const text =
+      scope === "pod"
+        ? "The pod as a whole was over its limit: its containers, and volumes in memory, share it."
+        : `The limit belongs to ${story.limitWords}, not to ${ownWords(story)}: everything below it shares it.`;
+    return told([finding("certain", text, evidence), others(story)], [adviceFor(story)]);
+  },
+};
+
+function ownWords(story: Story): string {
+  return story.victimPath === story.limitPath ? "one container" : story.victimWords;
+}
+
+function others({ tasks, row }: Story) {
+  if (row === null || tasks.length < 2) return null;
+  const rest = tasks.filter((task) => task !== row);
+  const bytes = rest.reduce((sum, task) => sum + task.rssBytes, 0);
+  return finding(
+    "certain",
+    `Beside the victim's ${bytesText(row.rssBytes)}, ${countText(rest.length, "other process", "other processes")} under this limit held ${bytesText(bytes)}.`,
+    ["the table lists all processes under the limit"],
+  );
+}
+
+function adviceFor(story: Story) {
+  const { limitPlace, limitBytes } = story;
+  const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
+  switch (limitPlace?.kind) {
+    case "pod":
+      return advice(
+        `Add up the limits of the pod's containers and its volumes in memory, and raise the pod's limit${size} to the sum.`,
+        "The killed container may be within its own limit: a neighbour or a volume used up the pod's.",
+      );
+    case "kubepods":
+    case "qos":
+      return advice(
+        `Move pods off this node, or make it larger; the limit${size} is the node's allocatable memory.`,
+        "All pods together used what the kubelet sets aside for pods; one pod's limit does not change that.",
+      );
+    default:
+      return advice(
+        `Look at ${capital(story.limitWords)}: raise its limit${size}, or bound what else runs in it.`,
+        "The victim's own limit, if it has one, was not reached: raising that changes nothing.",
+      );
+  }
+}

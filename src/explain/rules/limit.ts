@@ -1,0 +1,81 @@
+import { advice, finding, type Rule, told } from "../rule.ts";
+import type { Story } from "../story.ts";
+import { bytesText, capital, percentText, quantityText, roundedUp } from "../words.ts";
+
+/** Which limit was hit, at what level, and by how much. */
+export const limit: Rule = {
+  name: "limit",
+  tell: (story) => {
+    if (story.sysrq || story.constraint === null) return null;
+    if (story.constraint === "memcg") return memcg(story);
+    return told([finding("certain", nodeSentence(story), nodeEvidence(story))]);
+  },
+};
+
+function memcg(story: Story) {
+  const { limitWords, limitBytes, usageBytes, report } = story;
+  const failed = report?.memory?.failCount ?? null;
+  const used = usageBytes === null ? "" : `: ${bytesText(usageBytes)} used`;
+  const of = limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`;
+  const text =
+    limitBytes === null && usageBytes === null
+      ? `${capital(limitWords)} reached its memory limit; this report does not say how large it is.`
+      : usageBytes === null
+        ? `${capital(limitWords)} reached its memory limit of ${bytesText(limitBytes ?? 0)}.`
+        : `${capital(limitWords)} reached its memory limit${used}${of}.`;
+  const evidence = [
+    story.limitPath === null ? "the kernel calls it a memory cgroup kill" : story.limitPath,
+    ...(usageBytes === null || limitBytes === null
+      ? []
+      : [`memory: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB`]),
+    ...(failed === null ? [] : [`the limit had been reached ${failed} times (failcnt)`]),
+  ];
+  return told([finding("certain", text, evidence)], [raise(story)]);
+}
+
+/** Advice for the own limit of a container or unit; limits further up have their own rule. */
+function raise(story: Story) {
+  const { limitBytes, scope, anatomy } = story;
+  if (limitBytes === null || (scope !== "container" && scope !== "cgroup")) return null;
+  // Advice about volumes, lowered limits and loops comes from the rules that saw them.
+  if (anatomy !== null && (anatomy.shmemBytes ?? 0) > anatomy.totalBytes / 3) return null;
+  if ((story.usageBytes ?? 0) > limitBytes * 1.02) return null;
+  const next = roundedUp(limitBytes * 1.5);
+  const kubernetes = story.victimPlace?.kubernetes === true || story.record?.pod != null;
+  const what = kubernetes
+    ? `Raise resources.limits.memory to ${quantityText(next)} and set the request to the same value`
+    : `Raise the limit from ${bytesText(limitBytes)} to ${bytesText(next)}`;
+  return advice(
+    `${what}, then compare with the peak you see.`,
+    `Usage is cut off at the limit, so nobody saw how much it wants; half as much again is a step you can measure${
+      kubernetes ? ", and a request below the limit promises memory the node may not have" : ""
+    }.`,
+  );
+}
+
+function nodeSentence(story: Story): string {
+  const { report, scope } = story;
+  const usable = report?.node?.usableBytes ?? null;
+  const size = usable === null ? "" : ` (${bytesText(usable)} usable)`;
+  if (scope === "cpuset")
+    return `The memory of the NUMA nodes allowed by the cpuset ran out${size}.`;
+  if (scope === "mempolicy")
+    return `The memory of the NUMA nodes allowed by a memory policy ran out${size}.`;
+  const free = story.anatomy?.freeBytes ?? null;
+  const left =
+    usable === null || free === null
+      ? ""
+      : `: ${bytesText(free)} free (${percentText(free, usable)})`;
+  return `The whole machine ran out of memory${size}${left}. No cgroup's limit was involved.`;
+}
+
+function nodeEvidence(story: Story): string[] {
+  switch (story.constraint) {
+    case "cpuset":
+      return ["constraint=CONSTRAINT_CPUSET"];
+    case "memory_policy":
+      return ["constraint=CONSTRAINT_MEMORY_POLICY"];
+    default:
+      return ["constraint=CONSTRAINT_NONE, or 'Out of memory' without 'Memory cgroup'"];
+  }
+}

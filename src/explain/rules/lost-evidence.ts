@@ -1,0 +1,47 @@
+import { advice, finding, type Rule, told } from "../rule.ts";
+import { countText } from "../words.ts";
+
+/** What the kernel or the text kept from us, so that silence is not taken for absence. */
+export const lostEvidence: Rule = {
+  name: "lost-evidence",
+  tell: ({ report, record }) => {
+    if (report === null) {
+      if (record === null || record.outcome !== "killed") return null;
+      return told([
+        finding(
+          "likely",
+          "The kernel printed no report for this kill: it prints ten in five seconds for the whole machine, or its log was not readable.",
+          ["no report between 'invoked oom-killer' and 'Killed process'"],
+        ),
+      ]);
+    }
+    const suppressed = report.suppressedBefore ?? 0;
+    if (suppressed === 0 && report.problems.length === 0) return null;
+    return told(
+      [
+        suppressed === 0
+          ? null
+          : finding(
+              "certain",
+              `${countText(suppressed, "message")} of earlier runs were suppressed by the kernel just before: there were more kills than reports.`,
+              [`${suppressed} callbacks suppressed`],
+            ),
+        report.problems.length === 0
+          ? null
+          : finding(
+              "certain",
+              "The report is not whole: what is missing in the text is missing here.",
+              report.problems.slice(0, 3),
+            ),
+      ],
+      [
+        suppressed === 0
+          ? null
+          : advice(
+              "Count kills by the kernel's counters, not by its log.",
+              "Reports are limited to ten in five seconds for the whole machine; kills are not.",
+            ),
+      ],
+    );
+  },
+};

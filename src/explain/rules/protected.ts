@@ -1,0 +1,37 @@
+import { advice, finding, type Rule, told } from "../rule.ts";
+import { bytesText, countText, processText } from "../words.ts";
+
+const MIB = 1024 * 1024;
+/** Below this a process is practically never chosen. */
+const PROTECTED = -900;
+
+/** Processes that the kernel must not or hardly may choose, when they are what fills memory. */
+export const protectedProcesses: Rule = {
+  name: "protected",
+  tell: ({ tasks, row, sysrq }) => {
+    const safe = tasks.filter((task) => (task.oomScoreAdj ?? 0) <= PROTECTED);
+    const largest = safe.toSorted((a, b) => b.rssBytes - a.rssBytes)[0];
+    if (largest === undefined || sysrq) return null;
+    const held = safe.reduce((sum, task) => sum + task.rssBytes, 0);
+    if (held < 16 * MIB || (row !== null && held < row.rssBytes / 4)) return null;
+    const bigger = row !== null && largest.rssBytes > row.rssBytes;
+    const who = processText(largest.comm, largest.pid);
+    return told(
+      [
+        finding(
+          "certain",
+          `${countText(safe.length, "process", "processes")} protected by oom_score_adj ${bigger ? "hold more than the victim" : "hold memory too"}: ${bytesText(held)}, most of it ${who} (${bytesText(largest.rssBytes)}).`,
+          [`${who} oom_score_adj ${largest.oomScoreAdj ?? 0}`],
+        ),
+      ],
+      [
+        bigger
+          ? advice(
+              `Bound ${who} itself (a memory limit, its own settings) instead of protecting it without a bound.`,
+              "A protected process that grows takes all others with it, one after another.",
+            )
+          : null,
+      ],
+    );
+  },
+};

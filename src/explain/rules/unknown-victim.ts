@@ -1,0 +1,23 @@
+import { finding, type Rule, told } from "../rule.ts";
+import { processText } from "../words.ts";
+
+/** The report is there and the kill is not: the text ends early, or its line was lost. */
+export const unknownVictim: Rule = {
+  name: "unknown-victim",
+  tell: ({ outcome, victim, report, trigger }) => {
+    if (outcome === "none-killable" || outcome === "panic" || victim !== null) return null;
+    if (report === null) {
+      return told([
+        finding("certain", "The kernel counted a kill here and nobody saw the victim.", [
+          "a counter of the kernel grew; no log line and no trace event tells of it",
+        ]),
+      ]);
+    }
+    const who = trigger === null ? "A process" : processText(trigger.comm, trigger.pid);
+    return told([
+      finding("certain", `${who} ran out of memory; this text does not say who was killed.`, [
+        `lines ${report.lines.first}-${report.lines.last} have no 'Killed process'`,
+      ]),
+    ]);
+  },
+};

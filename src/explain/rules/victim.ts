@@ -1,0 +1,94 @@
+import { finding, type Rule, told } from "../rule.ts";
+import type { Story, StoryVictim } from "../story.ts";
+import { bytesText, countText, percentText, processText } from "../words.ts";
+
+/** Why this process: its place in the kernel's own ranking, computed again. */
+export const victim: Rule = {
+  name: "victim",
+  tell: (story) => {
+    const { victim: who } = story;
+    if (who === null) return null;
+    const others = story.group && !isChosen(story);
+    return told([others ? null : (byRank(story, who) ?? bySize(story, who)), disagreement(story)]);
+  },
+};
+
+/** Whether it is the one that the kernel chose, and not a member that went with it. */
+function isChosen({ report, kill }: Story): boolean {
+  return report === null || kill === null || report.kills[0] === kill;
+}
+
+function byRank(story: Story, who: StoryVictim) {
+  const { ranking, row, tasks } = story;
+  if (ranking === null || row === null || ranking.order[0]?.task !== row) return null;
+  const largest = tasks.reduce((a, b) => (b.rssBytes > a.rssBytes ? b : a), row);
+  const evidence = [
+    rankLine(story),
+    `${countText(tasks.length, "process", "processes")} in the table`,
+  ];
+  if (largest !== row) {
+    const adj = row.oomScoreAdj ?? 0;
+    const worth =
+      ranking.adjPages === null
+        ? ""
+        : ` (as much as ${bytesText(Math.abs(adj) * ranking.adjPages * 4096)} more)`;
+    const why =
+      adj > (largest.oomScoreAdj ?? 0)
+        ? `its oom_score_adj ${adj}${worth} put it first`
+        : `the other is protected by oom_score_adj ${largest.oomScoreAdj ?? 0}`;
+    return finding(
+      "certain",
+      `${who.words} was killed with ${bytesText(row.rssBytes)} although ${processText(largest.comm, largest.pid)} holds ${bytesText(largest.rssBytes)}: ${why}.`,
+      evidence,
+    );
+  }
+  const next = ranking.order[1]?.task;
+  const rival =
+    next === undefined
+      ? ": there was no other"
+      : `; next is ${processText(next.comm, next.pid)} with ${bytesText(next.rssBytes)}`;
+  return finding(
+    "certain",
+    `${who.words} was chosen because it is the largest: ${bytesText(row.rssBytes)}${rival}.`,
+    evidence,
+  );
+}
+
+function rankLine({ ranking }: Story): string {
+  const pages = ranking?.order[0]?.badness ?? null;
+  return pages === null
+    ? "largest in the table"
+    : `badness ${pages} pages, the highest in the table`;
+}
+
+function bySize({ usageBytes, ranking }: Story, who: StoryVictim) {
+  const size = who.rssBytes;
+  if (size === null || ranking?.agrees === false) return null;
+  const of =
+    usageBytes === null || usageBytes < size
+      ? ""
+      : ` (${percentText(size, usageBytes)} of what was in use)`;
+  return finding("certain", `${who.words} held ${bytesText(size)}${of} when it was killed.`, [
+    `anon ${who.anonBytes ?? "?"}, file ${who.fileBytes ?? "?"}, shmem ${who.shmemBytes ?? "?"} bytes`,
+  ]);
+}
+
+/** The kernel's choice was not ours: said, never hidden. */
+function disagreement({ ranking, row }: Story) {
+  if (ranking === null || row === null) return null;
+  if (ranking.agrees === false) {
+    const top = ranking.order[0]?.task;
+    const other = top === undefined ? "another" : processText(top.comm, top.pid);
+    return finding(
+      "certain",
+      `By the table ${other} ranks higher: memory moved while the kernel chose, or a table of other processes is meant.`,
+      ["the ranking computed again from the table differs from the kernel's choice"],
+    );
+  }
+  if (ranking.agrees === null && ranking.doubt !== null && ranking.order[0]?.task !== row) {
+    return finding("possible", `It is not the highest in the table: ${ranking.doubt}.`, [
+      "computed from the table",
+    ]);
+  }
+  return null;
+}
