@@ -1,0 +1,217 @@
+/**
+ * Lines of any text to lines of a log: what mail, JSON, web pages and log shippers wrapped around them is taken off here.
+ *
+ *     > >     [ 1341.112388] oom-kill:constraint=3DCONSTRAINT_MEMCG,nodemask=3D(n=     quoted mail, quoted-printable
+ *     kernel: Mem-Info:#012active_anon:14016 inactive_anon:14053                       rsyslog's newline
+ *     [   12.3] Memory cgroup stats for /x:\x0aanon 534147072\x0afile 212992           the kernel's own
+ *     >>>     Out of memory: Killed process 57 (virtual_address)                       wrapped: report-wrap.ts
+ */
+import { readJson } from "./report-json.ts";
+import { beginsReportLine } from "./report-known.ts";
+import { type PrefixedText, readPrefix } from "./report-prefix.ts";
+
+/** A line of a log without its prefix. */
+export interface LogLine extends PrefixedText {
+  /** Line of the text, from 1. */
+  readonly number: number;
+}
+
+/** A longer line is cut: no line of a kernel is a tenth of it. */
+export const MAX_RAW_CHARACTERS = 65_536;
+/** JSON in JSON in CRI: each layer is one. */
+const MAX_DEPTH = 4;
+const MAX_PARTIAL_CHARACTERS = 65_536;
+/** A line that one record of a text holds: the longest Mem-Info has under 20, a cgroup's statistics under 100. */
+const MAX_PARTS = 400;
+
+export class LineDecoder {
+  /** A quoted-printable line whose end `=` says that it goes on, as it was before. */
+  #soft: string | null = null;
+  #softNumber = 0;
+  /** Text of a container record that goes on. */
+  #partial: LogLine | null = null;
+  /** "time": of pretty-printed dmesg --json, for the member that follows. */
+  #uptime: number | null = null;
+
+  /** A line waits for its other half. */
+  get waiting(): boolean {
+    return this.#soft !== null || this.#partial !== null;
+  }
+
+  push(raw: string, number: number): readonly LogLine[] {
+    let line = clean(raw);
+    let first = number;
+    if (this.#soft !== null) {
+      const soft = this.#soft;
+      this.#soft = null;
+      first = this.#softNumber;
+      if (!OWN_PREFIX.test(line) && soft.length < MAX_RAW_CHARACTERS) line = soft + line;
+      else return [...this.#decode(`${soft}=`, first), ...this.#decode(line, number)];
+    }
+    if (SOFT_BREAK.test(line) && softens(line)) {
+      this.#soft = line.slice(0, -1);
+      this.#softNumber = first;
+      return NONE;
+    }
+    return this.#decode(line, first);
+  }
+
+  end(): readonly LogLine[] {
+    const lines: LogLine[] = [];
+    if (this.#soft !== null) lines.push(...this.#decode(this.#soft, this.#softNumber));
+    if (this.#partial !== null) lines.push({ ...this.#partial, partial: false });
+    this.#soft = null;
+    this.#partial = null;
+    return lines;
+  }
+
+  #decode(line: string, number: number): readonly LogLine[] {
+    let text = line;
+    if (text.includes("=3D") || text.includes("=0A")) text = unquote(text);
+    if (text.includes("&") && ENTITY.test(text)) text = unescapeEntities(text);
+    const parts = text.includes("<br") ? text.split(/<br ?\/?>/i) : [text];
+    return parts.slice(0, MAX_PARTS).flatMap((part) => this.#unwrap(part, number, 0));
+  }
+
+  #unwrap(text: string, number: number, depth: number): readonly LogLine[] {
+    if (depth < MAX_DEPTH) {
+      const inside = this.#fromJson(text, number, depth);
+      if (inside !== null) return inside;
+    }
+    const prefixed = readPrefix(text);
+    const body = prefixed.text;
+    const nested = depth < MAX_DEPTH && prefixed.prefixed && body.startsWith("{");
+    const inside = nested ? this.#fromJson(body, number, depth) : null;
+    if (inside !== null) {
+      return inside.map((line) => ({
+        ...line,
+        wallMicroseconds: line.wallMicroseconds ?? prefixed.wallMicroseconds,
+      }));
+    }
+    return this.#join({ ...prefixed, number }).flatMap(splitEscaped);
+  }
+
+  #fromJson(text: string, number: number, depth: number): readonly LogLine[] | null {
+    const trimmed = text.trimStart();
+    const time = /^"time": *(\d{1,10}\.\d{1,6}),?\s*$/.exec(trimmed)?.[1];
+    if (time !== undefined) this.#uptime = Number(time);
+    const json = JSON_START.test(trimmed) ? readJson(trimmed) : null;
+    if (json === null) return null;
+    const uptime = json.uptimeSeconds ?? this.#uptime;
+    this.#uptime = null;
+    if (json.origin === "user") {
+      return [{ ...NOTHING, ...json, uptimeSeconds: uptime, prefixed: true, number }];
+    }
+    const message = json.text.replace(/\n$/, "");
+    const whole = beginsReportLine(message) || !message.includes("\n");
+    const parts = whole ? [message] : message.split("\n").slice(0, MAX_PARTS);
+    return parts
+      .flatMap((part) => this.#unwrap(part, number, depth + 1))
+      .map((line) => ({
+        ...line,
+        wallMicroseconds: line.wallMicroseconds ?? json.wallMicroseconds,
+        uptimeSeconds: line.uptimeSeconds ?? uptime,
+        origin: line.origin ?? json.origin,
+        // Docker's record is a line of a log, but a wrapped one stays wrapped inside it.
+        prefixed: line.prefixed || json.origin === "kernel",
+      }));
+  }
+
+  /** Container runtimes cut lines of 16 KiB. */
+  #join(line: LogLine): readonly LogLine[] {
+    const before = this.#partial;
+    this.#partial = null;
+    const joined = before === null ? line : { ...before, text: before.text + line.text };
+    if (!line.partial || joined.text.length > MAX_PARTIAL_CHARACTERS) return [joined];
+    this.#partial = joined;
+    return NONE;
+  }
+}
+
+const NONE: readonly LogLine[] = [];
+const NOTHING = { piece: false, partial: false } as const;
+const JSON_START = /^(?:\{|"(?:msg|MESSAGE|message|log)" *:|MESSAGE=)/;
+const OWN_PREFIX =
+  /^[> ]*(?:\[ *\d{1,10}\.\d{6}\]|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:|<\d{1,3}>)/;
+const SOFT_BREAK = /[^=\s]=$|=3D=$|=20=$/;
+const TERMINAL = /\u001b\[[0-9;]*[A-Za-z]|\u0000/g;
+const ENTITY = /&(?:gt|lt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});/;
+
+function clean(raw: string): string {
+  const bounded = raw.length > MAX_RAW_CHARACTERS ? raw.slice(0, MAX_RAW_CHARACTERS) : raw;
+  const line = bounded.endsWith("\r") ? bounded.slice(0, -1) : bounded;
+  const code = line.includes("\u001b") || line.includes("\u0000");
+  return code ? line.replace(TERMINAL, "") : line;
+}
+
+/** Quoted-printable breaks lines at 76 characters; a piece of the kernel's that ends in `=` is rarely that long. */
+function softens(line: string): boolean {
+  return (
+    (line.length <= 78 &&
+      (line.length >= 70 || line.includes("=3D")) &&
+      !/[ms]=$/.test(line.slice(-6))) ||
+    line.length === 76
+  );
+}
+
+function unquote(text: string): string {
+  return text.replace(/(?:=[0-9A-F]{2})+/g, (run) => {
+    const bytes = run
+      .slice(1)
+      .split("=")
+      .map((pair) => Number.parseInt(pair, 16));
+    return UTF8.decode(Uint8Array.from(bytes));
+  });
+}
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+const NAMED: Readonly<Record<string, string>> = {
+  gt: ">",
+  lt: "<",
+  amp: "&",
+  quot: '"',
+  apos: "'",
+  nbsp: " ",
+};
+
+function unescapeEntities(text: string): string {
+  return text.replace(
+    /&(?:([a-z]{2,4})|#(\d{1,5})|#x([0-9a-fA-F]{1,4}));/g,
+    (all, name, decimal, hex) => {
+      if (typeof name === "string") return NAMED[name] ?? all;
+      const code = typeof decimal === "string" ? Number(decimal) : Number.parseInt(String(hex), 16);
+      return code >= 32 && code < 65_536 ? String.fromCharCode(code) : " ";
+    },
+  );
+}
+
+const ESCAPED_NEWLINE = /#012|\\x0a|\n/;
+
+/** One record of several lines. A name may hold a newline too: a line that is known as a whole stays whole. */
+function splitEscaped(line: LogLine): readonly LogLine[] {
+  if (line.text === "" || !ESCAPED_NEWLINE.test(line.text)) return [line];
+  const parts = line.text.split(ESCAPED_NEWLINE).slice(0, MAX_PARTS);
+  const first = parts[0] ?? "";
+  if (isNameWithNewline(line.text, first)) return [line];
+  return parts
+    .filter((part) => part.trim() !== "")
+    .map((part) => {
+      const { text, uptimeSeconds } = readPrefix(part);
+      return { ...line, text, uptimeSeconds: uptimeSeconds ?? line.uptimeSeconds };
+    });
+}
+
+/** The newline stands inside a name: the first line alone says less than the whole. */
+function isNameWithNewline(whole: string, first: string): boolean {
+  if (
+    /^(?:Memory cgroup out of|Out of [Mm]emory|Killed process|[Kk]ill process|oom_reaper:)/.test(
+      whole,
+    )
+  ) {
+    return !/kB|score \d|killable/.test(first);
+  }
+  if (whole.startsWith("oom-kill:")) return !/,uid=\d+$/.test(first);
+  return (
+    !first.includes(" invoked oom-killer") && /^[\s\S]{1,45} invoked oom-killer: gfp/.test(whole)
+  );
+}

@@ -1,0 +1,103 @@
+import type { LogLine } from "./report-decode.ts";
+import { parseTableHeader, type TableHeader } from "./report-table.ts";
+import { joinLines, type OpenKind, openKind } from "./report-wrap.ts";
+
+/** A whole line; `number` is the line of the text on which it began. */
+export type WholeLine = Pick<
+  LogLine,
+  "text" | "number" | "wallMicroseconds" | "uptimeSeconds" | "origin" | "prefixed"
+>;
+
+/** Lines that others may stand between the pieces of. */
+const PATIENT: ReadonlySet<OpenKind> = new Set(["summary", "task-in", "group", "stats"]);
+/** Other processors print some lines between two pieces, not a log. */
+const MAX_BETWEEN = 40;
+
+/** Puts broken lines together. Holds one line back at most, until the next shows whether it goes on. */
+export class LineJoiner {
+  #open: LogLine | null = null;
+  #kind: OpenKind | null = null;
+  #between = 0;
+  /** A time that stands alone on its line: the text follows on the next. */
+  #bare: LogLine | null = null;
+  #table: TableHeader | null = null;
+
+  get waiting(): boolean {
+    return this.#open !== null || this.#bare !== null;
+  }
+
+  push(line: LogLine): readonly WholeLine[] {
+    if (line.origin === "user") return [line];
+    if (line.text === "") return this.#blank(line);
+    const bare = this.#bare;
+    this.#bare = null;
+    const whole = bare === null || line.prefixed ? line : { ...bare, text: line.text };
+    return this.#take(whole);
+  }
+
+  end(): readonly WholeLine[] {
+    this.#bare = null;
+    return this.#flush();
+  }
+
+  #blank(line: LogLine): readonly WholeLine[] {
+    if (!line.prefixed) return NONE;
+    this.#bare = line;
+    return NONE;
+  }
+
+  #take(line: LogLine): readonly WholeLine[] {
+    const open = this.#open;
+    if (open === null || this.#kind === null) return this.#begin(line);
+    const own = line.prefixed && !line.piece;
+    const joined = joinLines(this.#kind, open.text, line.text, own, this.#table);
+    if (joined !== null) return this.#grow({ ...open, text: joined });
+    const patient = PATIENT.has(this.#kind) && openKind(line.text, this.#table) === null;
+    if (patient && this.#between < MAX_BETWEEN && !decides(line.text)) {
+      this.#between += 1;
+      return [line];
+    }
+    return [...this.#flush(), ...this.#begin(line)];
+  }
+
+  #begin(line: LogLine): readonly WholeLine[] {
+    const kind = openKind(line.text, this.#table);
+    if (kind !== null) {
+      this.#open = line;
+      this.#kind = kind;
+      this.#between = 0;
+      return NONE;
+    }
+    return [this.#whole(line)];
+  }
+
+  #grow(line: LogLine): readonly WholeLine[] {
+    this.#open = line;
+    this.#between = 0;
+    const kind = openKind(line.text, this.#table);
+    this.#kind = kind;
+    return kind === null ? this.#flush() : NONE;
+  }
+
+  #flush(): readonly WholeLine[] {
+    const line = this.#open;
+    this.#open = null;
+    this.#kind = null;
+    return line === null ? NONE : [this.#whole(line)];
+  }
+
+  #whole(line: LogLine): WholeLine {
+    const table = line.text.startsWith("[") ? parseTableHeader(line.text) : null;
+    if (table !== null) this.#table = table;
+    return line;
+  }
+}
+
+const NONE: readonly WholeLine[] = [];
+
+/** Lines that stand behind a summary, a `Task in` line or statistics: what was open does not go on after them. */
+function decides(text: string): boolean {
+  return /Kill(?:ed)? process \d|invoked oom-killer|^memory: usage|^oom-kill:|^Task|^[a-z_]+ \d+$/.test(
+    text,
+  );
+}

@@ -1,0 +1,118 @@
+/** What the lines of one report say of its victim, put together. */
+import type { OomReport, ReportKill } from "../model/report.ts";
+import type { KilledLine } from "./kernel-log-kill-lines.ts";
+import type { SummaryLine } from "./kernel-log-summary.ts";
+import { type ReportDraft, wallText } from "./report-draft.ts";
+import type { WholeLine } from "./report-joiner.ts";
+import type { SelectedLine } from "./report-line.ts";
+
+export const UNKNOWN_VICTIM: ReportKill["victim"] = {
+  pid: null,
+  tid: null,
+  comm: null,
+  uid: null,
+  oomScoreAdj: null,
+  totalVmBytes: null,
+  anonRssBytes: null,
+  fileRssBytes: null,
+  shmemRssBytes: null,
+  pageTableBytes: null,
+};
+
+/** `null` when it says neither that the killer ran nor whom it took: lines of a report without its head and its end. */
+export function finishReport(draft: ReportDraft): OomReport | null {
+  if (!draft.decided) {
+    if (draft.summary !== null) draft.kill(summarized(draft, draft.summary));
+    else if (draft.selection !== null) draft.kill(selected(draft, draft.selection));
+    else if (draft.header === null && draft.taskIn === null && draft.group === null) return null;
+  }
+  return draft.finish();
+}
+
+function summarized(draft: ReportDraft, line: SummaryLine): ReportKill {
+  const victim = {
+    ...UNKNOWN_VICTIM,
+    pid: line.pid,
+    tid: line.pid,
+    comm: line.comm,
+    uid: line.uid,
+  };
+  return {
+    ...place(draft.summaryLine),
+    outcome: "summary",
+    victim: withTable(draft, victim),
+    cgroupPath: line.victimCgroup,
+    score: null,
+  };
+}
+
+function selected(draft: ReportDraft, line: SelectedLine): ReportKill {
+  const victim = { ...UNKNOWN_VICTIM, pid: line.pid, tid: line.pid, comm: line.comm };
+  return {
+    ...place(draft.selectionLine),
+    outcome: "selected",
+    victim: withTable(draft, victim),
+    cgroupPath: draft.taskIn?.victimCgroup ?? null,
+    score: line.score,
+  };
+}
+
+/** Whether the report is about this kill: it names the victim, its process, the parent of it, or nobody. */
+export function binds(draft: ReportDraft, line: KilledLine): boolean {
+  const named = draft.summary?.pid ?? null;
+  if (draft.selection !== null || draft.summary === null || named === null) return true;
+  if (named === line.tid || draft.tasks.groupOf(line.tid) === named) return true;
+  // The leader of the process has ended, and the table that would tell is missing.
+  return (
+    line.comm !== null && draft.summary.comm === line.comm && draft.tasks.groupOf(named) === null
+  );
+}
+
+export function describeKill(draft: ReportDraft, line: KilledLine, at: WholeLine): ReportKill {
+  const { summary, taskIn, selection } = draft;
+  const { tid, comm, uid, oomScoreAdj, totalVmBytes, anonRssBytes } = line;
+  const first = draft.kills.length === 0;
+  const named = summary !== null && (summary.pid === tid || summary.pid === null || first);
+  const victim = {
+    pid: draft.tasks.groupOf(tid) ?? tid,
+    tid,
+    comm: comm ?? (first ? (summary?.comm ?? null) : null),
+    uid: uid ?? (named && first ? (summary?.uid ?? null) : null),
+    oomScoreAdj,
+    totalVmBytes,
+    anonRssBytes,
+    fileRssBytes: line.fileRssBytes,
+    shmemRssBytes: line.shmemRssBytes,
+    pageTableBytes: line.pageTableBytes,
+  };
+  return {
+    ...place(at),
+    outcome: "killed",
+    victim: withTable(draft, victim),
+    cgroupPath: first
+      ? (summary?.victimCgroup ?? taskIn?.victimCgroup ?? draft.group)
+      : draft.group,
+    score: first ? (selection?.score ?? null) : null,
+  };
+}
+
+/** What the kill line of an old kernel leaves out and the task table says. */
+function withTable(draft: ReportDraft, victim: ReportKill["victim"]): ReportKill["victim"] {
+  const row = draft.tasks.rowOf(victim.tid ?? -1);
+  if (row === null) return victim;
+  return {
+    ...victim,
+    pid: row.pid,
+    uid: victim.uid ?? row.uid,
+    oomScoreAdj: victim.oomScoreAdj ?? row.oomScoreAdj,
+  };
+}
+
+export function place(line: WholeLine | null): Pick<ReportKill, "line" | "at" | "uptimeSeconds"> {
+  if (line === null) return { line: 0, at: null, uptimeSeconds: null };
+  return {
+    line: line.number,
+    at: wallText(line.wallMicroseconds),
+    uptimeSeconds: line.uptimeSeconds,
+  };
+}

@@ -1,0 +1,25 @@
+/** Which words make a line worth reading, and how lines of the OOM killer begin; all linear in the length of the line. */
+
+/** Outside a report a line without any of these says nothing about memory running out. */
+export const INTERESTING =
+  /oom|OOM|ut of [Mm]emory|[Kk]ill(?:ed)? proc|invoked|killed as a res|memory: usage|em-[Ii]nfo:|cgroup stats for|total_vm|Linux version|victed succ|nohang|emory limit/;
+
+/** Lines of a report, anchored at their start, the header excepted. */
+const START =
+  /^(?:Memory cgroup (?:out of memory|stats for)|Memory limit reached of cgroup|Out of [Mm]emory(?::| and| \(oom_k)|Killed process \d|[Kk]ill process \d|oom-kill:|oom-killer: gfp|oom_reaper: |oom_kill_process: \d|Tasks? in \/|memory(?:\+swap)?: usage|kmem: usage|swap: usage|Mem-[Ii]nfo:|Tasks state \(|\[ *pid *\]|Kernel panic - not sync|sysrq: |SysRq : |CPU: \d+ |Pid: \d+, comm|Linux version \d)/;
+
+const INVOKED = /^[^\n]{1,64}? invoked oom-killer:(?: gfp_mask=(?:0x|$)| *$)/;
+
+/** A name of the kernel has at most 15 bytes, each perhaps escaped (`\x0a`). */
+const HEADER =
+  /^(?:\\x[0-9a-fA-F]{2}|[^\n]){0,15} invoked oom-killer:(?: gfp_mask=(?:3D)?(?:0x|$)| *$)/;
+
+/** Whether a text, its prefix taken off, begins like a line of a report. */
+export function beginsReportLine(text: string): boolean {
+  return START.test(text) || HEADER.test(text);
+}
+
+/** The same with whatever stands before the name still on it. */
+export function holdsHeader(text: string): boolean {
+  return INVOKED.test(text);
+}

@@ -1,0 +1,176 @@
+/**
+ * One whole line of a report to what it says, Linux 2.4 … 7.x. Kill lines, summaries and the lines that name cgroups are
+ * read by the same functions as the live kernel log; this file adds what only a reader of whole reports wants.
+ *
+ *     java invoked oom-killer: gfp_mask=0x6200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null), order=0, oom_score_adj=-500
+ *     oom-killer: gfp_mask=0xd0, order=0                                                                        2.6.9
+ *     Memory cgroup out of memory: Kill process 3897 (stress) score 1001 or sacrifice child                    ≤ 5.0
+ */
+import { type KilledLine, type KillScope, parseKillLine } from "./kernel-log-kill-lines.ts";
+import {
+  parseGroup,
+  parseSummary,
+  parseTaskIn,
+  type SummaryLine,
+  type TaskInLine,
+} from "./kernel-log-summary.ts";
+
+export interface HeaderLine {
+  readonly kind: "header";
+  /** `null` before 2.6.18. */
+  readonly comm: string | null;
+  readonly gfpMask: string | null;
+  readonly gfpFlags: readonly string[] | null;
+  readonly order: number | null;
+  readonly oomScoreAdj: number | null;
+}
+
+export interface SelectedLine {
+  readonly kind: "selection";
+  readonly scope: KillScope;
+  readonly pid: number;
+  readonly comm: string;
+  readonly score: number | null;
+}
+
+/** Lines that decide what a report tells. */
+export type DecidingLine =
+  | HeaderLine
+  | SelectedLine
+  | KilledLine
+  | SummaryLine
+  | TaskInLine
+  | { readonly kind: "sharing"; readonly pid: number; readonly comm: string }
+  | { readonly kind: "skip"; readonly tid: number }
+  | { readonly kind: "group"; readonly cgroup: string }
+  | { readonly kind: "none-killable" }
+  | { readonly kind: "panic" }
+  | { readonly kind: "reaped"; readonly tid: number; readonly comm: string | null }
+  | { readonly kind: "suppressed"; readonly count: number };
+
+export function parseDecidingLine(text: string): DecidingLine | null {
+  const group = parseGroup(text);
+  if (group !== null) return group;
+  return parseTaskIn(text) ?? parseReportHeader(text) ?? byStart(text);
+}
+
+function byStart(text: string): DecidingLine | null {
+  switch (text.charAt(0)) {
+    case "M":
+    case "O":
+      return parseKill(text) ?? noneKillable(text);
+    case "K":
+    case "k":
+      return parseKill(text) ?? panic(text);
+    case "o":
+      return summary(text) ?? suppressed(text) ?? reaped(text);
+    default:
+      return null;
+  }
+}
+
+const SELECTION =
+  /^(Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: [Kk]ill process (\d{1,10}) \(([\s\S]{0,64})\)(?: score (\d{1,12}))?(?: o|\s*$|$)/;
+
+function parseKill(text: string): DecidingLine | null {
+  const line = parseKillLine(text);
+  if (line !== null && line.kind !== "selection") return line;
+  const match = SELECTION.exec(text);
+  if (match === null) return null;
+  const [, words = "", pid, comm = "", score] = match;
+  return {
+    kind: "selection",
+    scope: words.startsWith("Memory") ? "memcg" : "global",
+    pid: Number(pid),
+    comm,
+    score: score === undefined ? null : Number(score),
+  };
+}
+
+const INVOKED = / ?(?:invoked )?oom-killer:/;
+const MAX_COMM_CHARACTERS = 15;
+
+export function parseReportHeader(text: string): HeaderLine | null {
+  const at = text.indexOf(" invoked oom-killer:");
+  if (at < 0 && !text.startsWith("oom-killer: gfp_mask=0x")) return null;
+  const comm = at < 0 ? null : text.slice(0, at);
+  if (comm !== null && unescapedLength(comm) > MAX_COMM_CHARACTERS) return null;
+  const rest = text.slice(at < 0 ? 0 : at).replace(INVOKED, "");
+  if (!/^(?: gfp_mask=(?:0x|$)|\s*$)/.test(rest)) return null;
+  const gfp = /gfp_mask=(0x[0-9a-f]{1,16})(?:\(([A-Za-z_|0-9x]{0,600})\)?)?/.exec(rest);
+  const flags = gfp?.[2];
+  return {
+    kind: "header",
+    comm,
+    gfpMask: gfp?.[1] ?? null,
+    gfpFlags: flags === undefined ? null : flags.split("|").filter((flag) => flag !== ""),
+    order: whole(/, order=(-?\d{1,3})/.exec(rest)?.[1]),
+    oomScoreAdj: whole(/, oom_sco[a-z]{1,3}_adj=(-?\d{1,5})/.exec(rest)?.[1]),
+  };
+}
+
+/** Bytes of a name may be written `\xNN`. */
+function unescapedLength(comm: string): number {
+  return comm.includes("\\x") ? comm.replace(/\\x[0-9a-fA-F]{2}/g, "x").length : comm.length;
+}
+
+function whole(digits: string | undefined): number | null {
+  return digits === undefined ? null : Number(digits);
+}
+
+function summary(text: string): SummaryLine | null {
+  if (!/^oom-kill:constraint=CONSTRAINT_[A-Z]/.test(text)) return null;
+  const line = parseSummary(text);
+  if (line === null || line.pid !== null) return line;
+  return cutSummary(text, line);
+}
+
+/** A summary without its end: what stands before the next key is whole. */
+function cutSummary(text: string, line: SummaryLine): SummaryLine {
+  const name = /^oom-kill:constraint=CONSTRAINT_(NONE|CPUSET|MEMORY_POLICY|MEMCG)(?:,|$)/.exec(
+    text,
+  )?.[1];
+  return {
+    ...line,
+    constraint: CONSTRAINTS[name ?? ""] ?? null,
+    limitCgroup: /,oom_memcg=(\/[^,]*),task_memcg=/.exec(text)?.[1] ?? null,
+    victimCgroup: /,task_memcg=(\/[^,]*),task=/.exec(text)?.[1] ?? null,
+    comm: /,task=([^,]{0,15}),pid=/.exec(text)?.[1] ?? null,
+    pid: whole(/,task=[^,]{0,15},pid=(\d{1,10}),/.exec(text)?.[1]),
+  };
+}
+
+const CONSTRAINTS: Readonly<Record<string, SummaryLine["constraint"]>> = {
+  NONE: "none",
+  CPUSET: "cpuset",
+  MEMORY_POLICY: "memory_policy",
+  MEMCG: "memcg",
+};
+
+function suppressed(text: string): DecidingLine | null {
+  const count = /^oom_kill_process: (\d{1,10}) callbacks suppressed/.exec(text)?.[1];
+  return count === undefined ? null : { kind: "suppressed", count: Number(count) };
+}
+
+const REAPED =
+  /^oom_reaper: (?:reaped process (\d{1,10}) \(([\s\S]{0,64}?)\)(?:,|$)|unable to reap pid:(\d{1,10}) \(([\s\S]{0,64}?)\))/;
+
+function reaped(text: string): DecidingLine | null {
+  const match = REAPED.exec(text);
+  if (match === null) return null;
+  return { kind: "reaped", tid: Number(match[1] ?? match[3]), comm: match[2] ?? match[4] ?? null };
+}
+
+function noneKillable(text: string): DecidingLine | null {
+  return /^(?:Memory cgroup out|Out) of memory and no killable proc/.test(text)
+    ? { kind: "none-killable" }
+    : null;
+}
+
+function panic(text: string): DecidingLine | null {
+  return /^Kernel panic - not syncing: (?:Out of memory|out of memory|System is deadlocked on mem)/.test(
+    text,
+  )
+    ? { kind: "panic" }
+    : null;
+}

@@ -1,0 +1,75 @@
+import type { ReportEvent } from "../model/report.ts";
+import { ReportAssembler } from "./report-assembler.ts";
+import { LineDecoder, type LogLine, MAX_RAW_CHARACTERS } from "./report-decode.ts";
+import { LineJoiner, type WholeLine } from "./report-joiner.ts";
+import { INTERESTING } from "./report-known.ts";
+
+/** Lines before an interesting one that may be the first half of it. */
+const LINES_BEFORE = 2;
+
+/**
+ * Any text, line by line, to what it tells about memory running out. Memory is bounded whatever the text; a line costs time
+ * linear in its length, one outside a report a few hundred nanoseconds. Never throws.
+ */
+export class ReportReader {
+  readonly #decoder = new LineDecoder();
+  readonly #joiner = new LineJoiner();
+  readonly #assembler = new ReportAssembler();
+  #number = 0;
+  /** The last lines that were passed over. */
+  #before: string[] = [];
+
+  /** Nothing is open: lines without `INTERESTING` in or two lines after them may be left out, if counted by `skip`. */
+  get idle(): boolean {
+    return !(this.#assembler.busy || this.#joiner.waiting || this.#decoder.waiting);
+  }
+
+  /** So many lines were left out. */
+  skip(lines: number): void {
+    this.#number += lines;
+    this.#before = [];
+  }
+
+  /** One line without its newline. */
+  push(line: string): readonly ReportEvent[] {
+    this.#number += 1;
+    if (this.idle && !INTERESTING.test(line)) {
+      this.#before.push(line);
+      if (this.#before.length > LINES_BEFORE) this.#before.shift();
+      return NONE;
+    }
+    const before = this.#before;
+    this.#before = [];
+    const first = this.#number - before.length;
+    const events = before.flatMap((text, index) => this.#read(text, first + index));
+    return [...events, ...this.#read(line, this.#number)];
+  }
+
+  end(): readonly ReportEvent[] {
+    const lines = this.#decoder.end();
+    const events = lines.flatMap((line) => this.#join(line));
+    return [...events, ...this.#assemble(this.#joiner.end()), ...this.#assembler.end()];
+  }
+
+  #read(text: string, number: number): readonly ReportEvent[] {
+    if (text.length > MAX_RAW_CHARACTERS && INTERESTING.test(text)) {
+      this.#assembler.problem(
+        number,
+        `longer than ${MAX_RAW_CHARACTERS} characters: its end is not read.`,
+      );
+    }
+    const lines = this.#decoder.push(text, number);
+    return lines.length === 0 ? NONE : lines.flatMap((line) => this.#join(line));
+  }
+
+  #join(line: LogLine): readonly ReportEvent[] {
+    return this.#assemble(this.#joiner.push(line));
+  }
+
+  #assemble(lines: readonly WholeLine[]): readonly ReportEvent[] {
+    if (lines.length === 0) return NONE;
+    return lines.flatMap((line) => this.#assembler.push(line));
+  }
+}
+
+const NONE: readonly ReportEvent[] = [];

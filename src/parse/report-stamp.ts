@@ -1,0 +1,89 @@
+/**
+ * Times as logs print them, to µs since 1970 UTC. A time without a zone is taken for UTC, one without a year is no time.
+ *
+ *     2024-06-03T08:12:41.100000000Z   2022-12-12T16:07:34,011396+01:00   2024/01/05 15:19:27   ISO 8601 and its kin
+ *     Thu Dec  7 00:05:15 2017                                                                   dmesg -T
+ *     1670861254.011396                                                                          journalctl -o short-unix
+ */
+
+const MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
+const DAY_SECONDS = 86_400;
+
+const ISO =
+  /^(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?(Z|[+-]\d\d:?\d\d)?/;
+const ENGLISH =
+  /([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: [A-Z]{3,5})? (\d{4})/;
+const SYSLOG_WITH_YEAR = /^([A-Z][a-z]{2}) +(\d{1,2}),? (\d{4}),? (\d\d):(\d\d):(\d\d)/;
+
+/** Any of the forms above at the start of the text; `null` for others and for those without a year. */
+export function parseWallTime(text: string): number | null {
+  const iso = ISO.exec(text);
+  if (iso !== null) {
+    const [, year, month, day, hour, minute, second, fraction, zone] = iso;
+    const parts = [year, month, day, hour, minute, second ?? "0"].map(Number);
+    return moment(parts, fraction, zone);
+  }
+  const english = ENGLISH.exec(text);
+  if (english !== null) {
+    const [, name = "", day, hour, minute, second, fraction, year] = english;
+    return moment([year, monthNumber(name), day, hour, minute, second].map(Number), fraction);
+  }
+  const syslog = SYSLOG_WITH_YEAR.exec(text);
+  if (syslog === null) return null;
+  const [, name = "", day, year, hour, minute, second] = syslog;
+  return moment([year, monthNumber(name), day, hour, minute, second].map(Number), undefined);
+}
+
+/** `1670861254.011396` or digits alone (µs, ns, ms or s by their number). */
+export function parseUnixTime(text: string): number | null {
+  const parts = /^(\d{9,19})(?:\.(\d{1,9}))?$/.exec(text);
+  if (parts === null) return null;
+  const [, whole = "", fraction = ""] = parts;
+  const microseconds = Math.floor(Number(whole) / 10 ** (whole.length - 10) / 1e-6);
+  const exact = whole.length === 16 ? Number(whole) : microseconds;
+  if (whole.length > 10 || fraction === "") return bounded(exact);
+  return bounded(Number(whole) * 1e6 + fractionMicroseconds(fraction));
+}
+
+function monthNumber(name: string): number {
+  const at = MONTHS.indexOf(name.toLowerCase());
+  return at < 0 || at % 3 !== 0 ? Number.NaN : at / 3 + 1;
+}
+
+function fractionMicroseconds(digits: string | undefined): number {
+  return digits === undefined ? 0 : Number(digits.slice(0, 6).padEnd(6, "0"));
+}
+
+/** `[year, month, day, hour, minute, second]` of a zone. */
+function moment(
+  parts: readonly number[],
+  fraction: string | undefined,
+  zone?: string,
+): number | null {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+  if (!(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31)) return null;
+  const seconds =
+    daysSince1970(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+  return bounded((seconds - zoneMinutes(zone) * 60) * 1e6 + fractionMicroseconds(fraction));
+}
+
+function zoneMinutes(zone: string | undefined): number {
+  if (zone === undefined || zone === "Z") return 0;
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
+  return zone.startsWith("-") ? -minutes : minutes;
+}
+
+/** Howard Hinnant's `days_from_civil`. */
+function daysSince1970(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra =
+    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
+
+function bounded(microseconds: number): number | null {
+  return Number.isSafeInteger(microseconds) && microseconds >= 0 ? microseconds : null;
+}
