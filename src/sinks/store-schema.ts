@@ -55,6 +55,14 @@ CREATE TABLE exits (
 CREATE INDEX exits_at ON exits (at, sequence);
 DROP INDEX events_small_at;
 CREATE INDEX events_small_at ON events (at) WHERE type IN ('ledger', 'source');
+UPDATE kills SET
+  container_id = json_extract(json, '$.container.id'),
+  container_name = json_extract(json, '$.container.name'),
+  pod_container = json_extract(json, '$.pod.container'),
+  pod = json_extract(json, '$.pod.name'),
+  namespace = json_extract(json, '$.pod.namespace'),
+  visibility = json_extract(json, '$.visibility')
+WHERE json_valid(json);
 `;
 
 /** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
