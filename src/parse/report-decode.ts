@@ -39,8 +39,10 @@ export class LineDecoder {
   }
 
   push(raw: string, number: number): readonly LogLine[] {
-    let line = clean(raw);
+    const piece = clean(raw);
+    let line = piece;
     let first = number;
+    const goesOn = this.#soft !== null;
     if (this.#soft !== null) {
       const soft = this.#soft;
       this.#soft = null;
@@ -48,7 +50,7 @@ export class LineDecoder {
       if (!OWN_PREFIX.test(line) && soft.length < MAX_RAW_CHARACTERS) line = soft + line;
       else return [...this.#decode(`${soft}=`, first), ...this.#decode(line, number)];
     }
-    if (SOFT_BREAK.test(line) && softens(line)) {
+    if (SOFT_BREAK.test(piece) && (goesOn ? piece.length <= 78 : softens(piece))) {
       this.#soft = line.slice(0, -1);
       this.#softNumber = first;
       return NONE;
