@@ -3,14 +3,13 @@
  * what happened next, what to do. Pure: the same report and history give the same words.
  */
 import type { Advice, Explanation, Finding, RankedTask } from "../model/explanation.ts";
-import type { KillRecord } from "../model/record.ts";
 import type { OomReport, ReportKill } from "../model/report.ts";
 import { memoryParts } from "./anatomy.ts";
 import type { Scored } from "./badness.ts";
 import { headlineOf } from "./headline.ts";
 import { type History, NO_HISTORY } from "./history.ts";
 import { RULES } from "./rules.ts";
-import { type Story, storyOfRecord, storyOfReport } from "./story.ts";
+import { type RecordFacts, type Story, storyOfRecord, storyOfReport } from "./story.ts";
 
 const RANKED = 20;
 /** More advice than this is none. */
@@ -25,9 +24,9 @@ export function explainReport(
   return explain(storyOfReport(report, kill, context));
 }
 
-/** Explains a live kill. `report` is `null` when the kernel printed none (rate limit): then what the record knows is told. */
+/** Explains a kill of which there is a record. `report` is `null` when the kernel printed none (rate limit): then what the record knows is told. */
 export function explainRecord(
-  record: KillRecord,
+  record: RecordFacts,
   report: OomReport | null,
   context: History = NO_HISTORY,
 ): Explanation {

@@ -24,12 +24,15 @@ export interface StoryVictim {
   readonly words: string;
 }
 
+/** What a rule may know of a record: a kill read from a text has no machine and perhaps no time. */
+export type RecordFacts = Omit<KillRecord, "at" | "node" | "bootId">;
+
 export interface Story {
   /** `null`: the log names nobody (rate limit), only the record does. */
   readonly report: OomReport | null;
   readonly kill: ReportKill | null;
   /** `null`: read from a text. */
-  readonly record: KillRecord | null;
+  readonly record: RecordFacts | null;
   readonly history: History;
   readonly outcome: Outcome;
   readonly victim: StoryVictim | null;
@@ -64,7 +67,7 @@ export function storyOfReport(report: OomReport, kill: ReportKill | null, histor
 
 /** The story of a live kill; `report` is `null` when the kernel did not print one. */
 export function storyOfRecord(
-  record: KillRecord,
+  record: RecordFacts,
   report: OomReport | null,
   history: History,
 ): Story {
@@ -72,7 +75,7 @@ export function storyOfRecord(
   return tell(report, kill, record, history);
 }
 
-function isSame(kill: ReportKill, record: KillRecord): boolean {
+function isSame(kill: ReportKill, record: RecordFacts): boolean {
   const ids = [record.victim.tid, record.victim.pid].filter((id) => id !== null);
   return ids.some((id) => id === kill.victim.tid || id === kill.victim.pid);
 }
@@ -80,7 +83,7 @@ function isSame(kill: ReportKill, record: KillRecord): boolean {
 function tell(
   report: OomReport | null,
   kill: ReportKill | null,
-  record: KillRecord | null,
+  record: RecordFacts | null,
   history: History,
 ): Story {
   const victim = victimOf(report, kill, record);
@@ -128,7 +131,7 @@ function chosenRow(report: OomReport, row: TaskRow | null): TaskRow | null {
 function victimOf(
   report: OomReport | null,
   kill: ReportKill | null,
-  record: KillRecord | null,
+  record: RecordFacts | null,
 ): StoryVictim | null {
   const facts = kill?.victim ?? record?.victim ?? null;
   if (facts === null || (facts.pid === null && facts.tid === null && facts.comm === null))
@@ -179,7 +182,7 @@ function memcgScope(limit: string, victim: string | null): LimitScope {
   return victim !== null && isBelow(victim, limit) ? "ancestor" : "cgroup";
 }
 
-function limitWords(scope: LimitScope, place: Place | null, record: KillRecord | null): string {
+function limitWords(scope: LimitScope, place: Place | null, record: RecordFacts | null): string {
   const pod = podWords(record);
   if (scope === "container") return ownerWords(record) ?? place?.words ?? "the container";
   if (scope === "pod" && pod !== null) return pod;
@@ -187,14 +190,14 @@ function limitWords(scope: LimitScope, place: Place | null, record: KillRecord |
   return place?.words ?? (scope === "pod" ? "the pod" : "the cgroup");
 }
 
-function podWords(record: KillRecord | null): string | null {
+function podWords(record: RecordFacts | null): string | null {
   const { namespace = null, name = null } = record?.pod ?? {};
   if (name === null) return null;
   return `pod ${namespace === null ? "" : `${clean(namespace, 32)}/`}${clean(name, 48)}`;
 }
 
 /** Whose process it was in the words of its runtime; `null` when no runtime was heard. */
-function ownerWords(record: KillRecord | null): string | null {
+function ownerWords(record: RecordFacts | null): string | null {
   const pod = podWords(record);
   if (pod !== null) {
     const container = record?.pod?.container ?? record?.container?.name ?? null;
