@@ -1,4 +1,5 @@
 import { createCgroupSource } from "../sources/cgroup.ts";
+import { createContainerdSource } from "../sources/containerd.ts";
 import { createDockerSource } from "../sources/docker.ts";
 import { createKernelLogSource } from "../sources/kernel-log.ts";
 import { createProbeSource } from "../sources/probe.ts";
@@ -18,5 +19,6 @@ export function createSources(options: SourceOptions): Source[] {
     createTracefsSource(options),
     createKernelLogSource(options),
     createDockerSource(options),
+    createContainerdSource(options),
   ];
 }

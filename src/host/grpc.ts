@@ -3,6 +3,8 @@ import type { Code, Transport } from "@connectrpc/connect";
 import { codeOf } from "./errors.ts";
 import { type Grpc, type GrpcConnection, HostError } from "./host.ts";
 
+export type { Timestamp } from "@bufbuild/protobuf/wkt";
+
 /**
  * gRPC over Unix sockets. The libraries cost 12 MB of private memory (docs/decisions/0001-dependencies.md), so they are
  * loaded at the first connection: where no runtime speaks gRPC nobody pays.
@@ -14,11 +16,13 @@ export function createGrpc(): Grpc {
 /** Larger messages are refused; a daemon's own limit is 16 MiB (containerd, config `max_send_message_size`). */
 const MESSAGE_BYTES_LIMIT = 16 * 1024 * 1024;
 
+/** Fields we did not vendor would otherwise be kept with each message: they are most of a container. */
+const READING = { readUnknownFields: false };
+
 async function connect(socketPath: string): Promise<GrpcConnection> {
-  const [{ Code, ConnectError }, { createGrpcTransport, Http2SessionManager }] = await Promise.all([
-    import("@connectrpc/connect"),
-    import("@connectrpc/connect-node"),
-  ]);
+  const { fromBinary } = await import("@bufbuild/protobuf");
+  const { Code, ConnectError } = await import("@connectrpc/connect");
+  const { createGrpcTransport, Http2SessionManager } = await import("@connectrpc/connect-node");
   const baseUrl = "http://localhost";
   const createConnection = () => net.connect(socketPath);
   const sessionManager = new Http2SessionManager(baseUrl, {}, { createConnection });
@@ -26,8 +30,7 @@ async function connect(socketPath: string): Promise<GrpcConnection> {
     baseUrl,
     sessionManager,
     acceptCompression: [],
-    // Fields we did not vendor would otherwise be kept with each message: they are most of a container.
-    binaryOptions: { readUnknownFields: false },
+    binaryOptions: READING,
     readMaxBytes: MESSAGE_BYTES_LIMIT,
   });
   const failure = (error: unknown) => {
@@ -36,6 +39,13 @@ async function connect(socketPath: string): Promise<GrpcConnection> {
   };
   return {
     ...calls(transport, failure),
+    decode: (schema, bytes) => {
+      try {
+        return fromBinary(schema, bytes, READING);
+      } catch {
+        return null;
+      }
+    },
     close: () => sessionManager.abort(),
   };
 }

@@ -166,6 +166,8 @@ export interface GrpcConnection {
     input: MessageInitShape<I>,
     options: GrpcCallOptions,
   ): AsyncIterable<MessageShape<O>>;
+  /** A message that came packed in another (google.protobuf.Any); `null` when the bytes are none of that kind. */
+  decode<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | null;
   /** Breaks what is under way. Idempotent. */
   close(): void;
 }
