@@ -3,24 +3,58 @@ import path from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { matchGolden } from "../../test/golden.ts";
-import type { KillRecord, SourceRecord } from "../model/record.ts";
+import type { ExitRecord, KillRecord, SourceRecord } from "../model/record.ts";
+import { formatLine, formatSentence, type LineRecord } from "./terminal-entries.ts";
 import { formatEmpty, formatHeader, formatLedger, formatSourceChange } from "./terminal-header.ts";
-import { formatHeading, formatKill, formatKillSentence, type Joint } from "./terminal-lines.ts";
+import { formatHeading, formatInvisible, isTelling, type Joint } from "./terminal-lines.ts";
 import { type LineOptions, unpainted } from "./terminal-style.ts";
 import { textColumns } from "./terminal-text.ts";
 import { bytesText } from "./terminal-words.ts";
-import { killRecord, LEDGER } from "./testing/records.ts";
+import {
+  CONTAINER as API,
+  exitRecord,
+  killRecord,
+  LEDGER,
+  POD,
+  USERSPACE_KILL,
+} from "./testing/records.ts";
 
 const UTC = { offsetMinutes: () => 0 };
 const PLAIN: LineOptions = { ...UTC, unicode: true, colour: false, width: 80 };
 const CONTAINER = "0123456789abcdef".repeat(4);
 
+function sentence(record: LineRecord): string {
+  return formatSentence(record, { ...PLAIN, width: null });
+}
+
 function victim(change: Partial<KillRecord["victim"]>): KillRecord["victim"] {
   return { ...killRecord(1).victim, ...change };
 }
 
+/** A child that its container survives, one of which that is not known yet, a main process; then ends of the container. */
+const CONTAINERS: readonly LineRecord[] = [
+  killRecord(20, { container: API, pod: POD, visibility: "invisible" }),
+  killRecord(21, { container: API, pod: POD, visibility: "pending" }),
+  killRecord(22, {
+    container: { ...API, runtime: "docker", name: "build" },
+    victim: victim({ main: true }),
+    visibility: "visible",
+  }),
+  exitRecord(23, { kills: ["a", "b"] }),
+  exitRecord(24, { verdict: "oom-unreported" }),
+  exitRecord(25, { verdict: "oom-stale", exitCode: 143, signal: 15 }),
+  exitRecord(26, { verdict: "not-oom", kills: [], pod: null }),
+  exitRecord(27, {
+    verdict: "unknown",
+    exitCode: null,
+    pod: null,
+    container: { ...API, name: null },
+  }),
+  USERSPACE_KILL,
+];
+
 /** A page of kills as they come: plain, unknown, hostile, in a group, in a pod, from before. */
-const KILLS: readonly (readonly [KillRecord, Joint])[] = [
+const KILLS: readonly (readonly [LineRecord, Joint])[] = [
   [killRecord(1), "alone"],
   [killRecord(2, { recovered: true, witnesses: ["kernel-log"], attribution: "inferred" }), "alone"],
   [killRecord(3, { incident: { id: "g", group: true } }), "first"],
@@ -56,19 +90,14 @@ const KILLS: readonly (readonly [KillRecord, Joint])[] = [
   ],
   [
     killRecord(10, {
-      pod: {
-        namespace: "shop",
-        name: "cart-0",
-        uid: "1",
-        container: "api",
-        qosClass: "Burstable",
-        owner: null,
-      },
+      pod: POD,
+      victim: victim({ main: null }),
       limit: { scope: "node", constraint: "none", cgroup: null, bytes: null },
       witnesses: ["kernel-log", "tracefs", "probe", "cgroup", "vmstat"],
     }),
     "alone",
   ],
+  ...CONTAINERS.map((record) => [record, "alone"] as const),
 ];
 
 const SOURCES: readonly { readonly record: SourceRecord; readonly note: string }[] = [
@@ -103,7 +132,7 @@ function page(options: LineOptions): readonly string[] {
     ...formatHeader(ABOUT, SOURCES, options),
     ...formatEmpty("2026-11-20T23:10:05.123456Z", options),
     formatHeading(options),
-    ...KILLS.map(([record, joint]) => formatKill(record, joint, options)),
+    ...KILLS.map(([record, joint]) => formatLine(record, joint, options)),
     ...(down === undefined
       ? []
       : formatSourceChange(down.record, "2026-11-20T23:10:09.000000Z", options)),
@@ -131,8 +160,40 @@ test("the page, at several widths, on a pipe, in ASCII and in colour", () => {
 
 test("a kill for a log is one sentence with its id", () => {
   assert.equal(
-    formatKillSentence(killRecord(1), { ...PLAIN, width: null }),
-    "23:10:05.001 killed hog[1001] memory 19 MiB limit 20 MiB why memcg cgroup /docker/df1c seen KT···= id k00000001",
+    sentence(killRecord(1)),
+    "23:10:05.001 killed hog[1001] child memory 19 MiB limit 20 MiB why memcg cgroup /docker/df1c seen KT···= id k00000001",
+  );
+  assert.equal(
+    sentence(killRecord(1, { container: API, pod: POD, visibility: "invisible" })),
+    "23:10:05.001 killed hog[1001] invisible memory 19 MiB limit 20 MiB why memcg pod shop/cart-0/api seen KT···= id k00000001",
+  );
+});
+
+test("an exit for a log, a kill by userspace, and what became known too late for its line", () => {
+  assert.equal(
+    sentence(exitRecord(1)),
+    "23:10:05.001 exit 137 oom-killed, 1 kill container shop/cart-0/api id containerd://0123456789ab",
+  );
+  assert.equal(
+    sentence({ ...USERSPACE_KILL, comm: "hog\n", pid: 3 }),
+    "23:10:05.000 systemd-oomd killed hog\\x0a[3]: memory pressure 72.3% > 60% for 20 s",
+  );
+  assert.equal(
+    formatInvisible(killRecord(1, { container: API }), { ...PLAIN, width: null }),
+    "23:10:05.001 hog[1001] was invisible: api lives on",
+  );
+});
+
+test("an exit that has nothing to do with memory is not shown", () => {
+  const telling = (verdict: ExitRecord["verdict"], exitCode: number | null, kills: string[] = []) =>
+    isTelling(exitRecord(1, { verdict, exitCode, kills }));
+  assert.deepEqual(
+    [telling("not-oom", 0), telling("not-oom", 1), telling("unknown", null)],
+    [false, false, false],
+  );
+  assert.deepEqual(
+    [telling("not-oom", 137), telling("oom-stale", 0), telling("not-oom", 0, ["a"])],
+    [true, true, true],
   );
 });
 
@@ -202,9 +263,19 @@ test("law: no kill, however it is called, makes a line wider than the terminal o
     fc.boolean(),
     (record, at, columns, unicode, colour) => {
       const options: LineOptions = { ...UTC, unicode, colour, width: columns };
+      const name = record.container?.name ?? null;
+      const container = { ...API, name, id: name ?? "", runtime: name ?? "" };
+      const exit = exitRecord(1, { at: record.at, container, pod: record.pod });
+      const { comm, pid } = record.victim;
+      const oomd = { ...USERSPACE_KILL, at: record.at, comm, pid, cgroup: name, reason: name };
       for (const line of [
-        formatKill(record, at, options),
-        formatKillSentence(record, options),
+        formatLine(record, at, options),
+        formatSentence(record, options),
+        formatInvisible(record, options),
+        ...[exit, oomd].flatMap((one) => [
+          formatLine(one, at, options),
+          formatSentence(one, options),
+        ]),
         formatHeading(options),
         formatLedger(LEDGER, 7, options),
       ]) {
@@ -216,7 +287,7 @@ test("law: no kill, however it is called, makes a line wider than the terminal o
         assert.doesNotMatch(text, /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
         if (!colour) assert.equal(line, text);
       }
-      const free = formatKill(record, at, { ...options, width: null });
+      const free = formatLine(record, at, { ...options, width: null });
       assert.doesNotMatch(unpainted(free), /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
     },
   );

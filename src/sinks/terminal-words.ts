@@ -1,5 +1,5 @@
 import { KERNEL_SOURCE_NAMES } from "../model/observation.ts";
-import type { KillRecord } from "../model/record.ts";
+import type { ContainerRecord, ExitRecord, KillRecord, PodRecord } from "../model/record.ts";
 import { type LineOptions, sign } from "./terminal-style.ts";
 import {
   safeText,
@@ -19,9 +19,8 @@ export function processText(record: KillRecord, width: number, options: LineOpti
 }
 
 /** Whose it was, in the best words known: pod, container, unit, cgroup. */
-export function ownerText(record: KillRecord, room: number, options: LineOptions): string {
-  const owner = ownerOf(record);
-  const text = record.cgroup.path === owner ? compactPath(owner) : owner;
+export function ownerText(owner: string, room: number, options: LineOptions): string {
+  const text = owner.startsWith("/") ? compactPath(owner) : owner;
   if (room === Number.POSITIVE_INFINITY) return safeText(owner, options);
   if (room < 4) return "";
   return text.startsWith("/")
@@ -40,10 +39,64 @@ function shortenPath(text: string, room: number, options: LineOptions): string {
 /** The owner of a kill in full: `namespace/pod/container`, container name, unit or cgroup path; `?` when unknown. */
 export function ownerOf(record: KillRecord): string {
   const { pod, container, unit, cgroup } = record;
-  if (pod !== null && pod.name !== null) {
-    return [pod.namespace, pod.name, pod.container].filter((part) => part !== null).join("/");
+  return containerOf(container, pod) ?? unit ?? cgroup.path ?? "?";
+}
+
+/** The container of an exit, as `ownerOf` names that of a kill. */
+export function exitOwnerOf({ container, pod }: ExitRecord): string {
+  return containerOf(container, pod) ?? container.id.slice(0, ID_DIGITS);
+}
+const ID_DIGITS = 12;
+
+/** `null` when neither has a name. */
+function containerOf(container: ContainerRecord | null, pod: PodRecord | null): string | null {
+  if (pod === null || pod.name === null) return container?.name ?? null;
+  return [pod.namespace, pod.name, pod.container].filter((part) => part !== null).join("/");
+}
+
+/** What kind of name `ownerOf` gives. */
+export function ownerKind({ pod, container, unit }: KillRecord): string {
+  if (pod !== null && pod.name !== null) return "pod";
+  if (container !== null && container.name !== null) return "container";
+  return unit === null ? "cgroup" : "unit";
+}
+
+/**
+ * Who died in the container: `main` process, a `child`, or a child that the container survived: `invisible`, since
+ * no exit and no restart tells. "" outside containers.
+ */
+export function victimText({ victim, visibility, container, pod }: KillRecord): string {
+  if (visibility === "invisible") return visibility;
+  if (victim.main !== null) return victim.main ? "main" : "child";
+  if (visibility === "visible") return visibility;
+  return container === null && pod === null ? "" : "?";
+}
+
+/** What an exit was, in words: `oom-killed, 2 kills`, `137 but not OOM`. */
+export function verdictText(exit: ExitRecord): string {
+  const count = exit.kills.length;
+  const kills = count === 0 ? "" : count === 1 ? ", 1 kill" : `, ${count} kills`;
+  return verdictWords(exit) + kills;
+}
+
+function verdictWords({ verdict, exitCode }: ExitRecord): string {
+  switch (verdict) {
+    case "oom-killed":
+      return "oom-killed";
+    case "oom-unreported":
+      return "OOM hidden as Error";
+    case "oom-stale":
+      return "OOMKilled is stale";
+    case "not-oom":
+      return exitCode === 137 ? "137 but not OOM" : "not OOM";
+    case "unknown":
+      return "reason unknown";
   }
-  return container?.name ?? unit ?? cgroup.path ?? "?";
+}
+
+/** `exit 137`; `exit ?` when the runtime does not know the code. */
+export function exitText({ exitCode }: ExitRecord): string {
+  return `exit ${exitCode ?? "?"}`;
 }
 
 /** A cgroup path with its machine-made parts shortened: container ids to the usual 12 digits, scope wrappers dropped. */

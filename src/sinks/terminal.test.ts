@@ -5,11 +5,15 @@ import { createTerminal, type TerminalOptions, type TerminalSink } from "./termi
 import type { TerminalOutput } from "./terminal-screen.ts";
 import {
   agentView,
+  CONTAINER,
+  exitRecord,
   killRecord,
   LEDGER,
   type ManualClock,
   manualClock,
+  POD,
   SOURCE,
+  USERSPACE_KILL,
 } from "./testing/records.ts";
 
 interface Bench {
@@ -72,7 +76,7 @@ test("on a pipe a kill is one line, printed once, with what the first 120 ms bro
   clock.advance(200);
   assert.equal(
     taken(),
-    "23:10:05.001  hog[1001]                 19 MiB  20 MiB memcg    KT··V= /docker/df1c\n",
+    "23:10:05.001  hog[1001]                child      19 MiB  20 MiB memcg    KT··V= /docker/df1c\n",
   );
   put(killRecord(1, { revision: 2 }));
   clock.advance(5_000);
@@ -102,6 +106,52 @@ test("on a pipe the members of a group are joined", () => {
   assert.deepEqual(signs, ["┌", "├", "└", " ", ""]);
 });
 
+test("a container's exit comes below its kills, also on a pipe; one that tells nothing does not", () => {
+  for (const interactive of [false, true]) {
+    const { clock, taken, put } = bench(interactive);
+    clock.advance(200);
+    put(killRecord(1, { container: CONTAINER }));
+    clock.advance(50);
+    put(exitRecord(2), exitRecord(3, { verdict: "not-oom", exitCode: 1, kills: [] }));
+    put(killRecord(1, { container: CONTAINER, revision: 1 }), USERSPACE_KILL);
+    clock.advance(8_000);
+    const words = taken().match(/hog\[|exit \d+|systemd-oomd killed/g) ?? [];
+    assert.deepEqual(words.slice(-3), ["hog[", "exit 137", "systemd-oomd killed"]);
+  }
+});
+
+test("on a terminal a child's kill stays live until it is known whether its container survived it", () => {
+  const { clock, taken, put } = bench(true);
+  const kill = { container: CONTAINER, visibility: "pending" } as const;
+  clock.advance(200);
+  put(killRecord(1, kill));
+  clock.advance(3_500);
+  assert.equal(count(taken(), "hog["), 1, "painted, and not yet once more for good");
+  put(killRecord(1, { ...kill, revision: 1, visibility: "invisible" }));
+  clock.advance(3_500);
+  assert.match(taken(), /hog\[1001\] {8}invisible/);
+  put(killRecord(1, { ...kill, revision: 2, visibility: "invisible" }));
+  clock.advance(5_000);
+  assert.doesNotMatch(taken(), /hog/);
+});
+
+test("on a pipe it is one more line, once, and the summary counts it", async () => {
+  const { clock, taken, put, sink } = bench(false);
+  const kill = { container: CONTAINER, visibility: "pending" } as const;
+  clock.advance(200);
+  put(killRecord(1, kill), killRecord(2, kill));
+  clock.advance(500);
+  assert.equal(count(taken(), "hog["), 2);
+  for (const revision of [1, 2]) {
+    put(killRecord(1, { ...kill, revision, visibility: "invisible" }));
+    put(killRecord(2, { ...kill, revision, visibility: "visible" }));
+    clock.advance(200);
+  }
+  assert.equal(taken(), "23:10:05.001 hog[1001] was invisible: api lives on\n");
+  await sink.close();
+  assert.match(taken(), /^2 kills in 1 s, 1 invisible\n/);
+});
+
 test("an amendment of a kill that an earlier process opened prints nothing", () => {
   const { clock, taken, put } = bench(false);
   clock.advance(200);
@@ -115,12 +165,12 @@ test("on a terminal a line is amended in place and settles when it was left alon
   const { clock, taken, put } = bench(true);
   clock.advance(200);
   assert.match(taken(), /Watching since 23:10\. No kill yet\./);
-  put(killRecord(1, { attribution: "none", witnesses: ["kernel-log"] }));
+  put(killRecord(1));
   clock.advance(50);
-  assert.match(taken(), /K····\? \/docker\/df1c/);
-  put(killRecord(1, { revision: 1 }));
+  assert.match(taken(), /child .* \/docker\/df1c/);
+  put(killRecord(1, { revision: 1, container: CONTAINER, pod: POD, visibility: "invisible" }));
   clock.advance(50);
-  assert.match(taken(), /KT···= \/docker\/df1c/);
+  assert.match(taken(), /invisible .* shop\/cart-0\/api/);
   clock.advance(2_000);
   assert.equal(taken(), "", "nothing changed, nothing is painted");
   clock.advance(2_000);
@@ -204,7 +254,7 @@ test("in a log each kill is a sentence and there is no table", () => {
     text,
     /^oomwitness .*\nkernel-log ✓\nlistening on http:\/\/127\.0\.0\.1:9137\nrecords are not/,
   );
-  assert.match(text, /23:10:05\.001 killed hog\[1001\] memory 19 MiB .* id k00000001\n$/);
+  assert.match(text, /23:10:05\.001 killed hog\[1001\] child memory 19 MiB .* id k00000001\n$/);
 });
 
 test("the header waits for the sources, but not for ever", () => {

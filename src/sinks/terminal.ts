@@ -3,8 +3,17 @@ import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
 import { formatWall } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "./sink.ts";
+import {
+  formatLine,
+  formatSentence,
+  incidentOf,
+  isInvisible,
+  isKill,
+  isPending,
+  type LineRecord,
+} from "./terminal-entries.ts";
 import { formatEmpty, formatHeader, formatLedger, formatSourceChange } from "./terminal-header.ts";
-import { formatHeading, formatKill, formatKillSentence, type Joint } from "./terminal-lines.ts";
+import { formatHeading, formatInvisible, isTelling, type Joint } from "./terminal-lines.ts";
 import { Screen, type TerminalOutput } from "./terminal-screen.ts";
 import type { LineOptions } from "./terminal-style.ts";
 import { shortenEnd, wrapText } from "./terminal-text.ts";
@@ -36,6 +45,8 @@ export interface TerminalSink extends Sink {
 export const PLAIN_SETTLE_MILLISECONDS = 120;
 /** On a terminal a line is amended in place until it was left alone for so long. */
 export const LIVE_SETTLE_MILLISECONDS = 3_000;
+/** A kill of which it is not known yet whether the main process outlives it waits so long: that takes 3 s, while all are heard. */
+export const PENDING_SETTLE_MILLISECONDS = 6_000;
 /** A source that has not reported by then is left out of the header. */
 const HEADER_PATIENCE_MILLISECONDS = 2_000;
 /** At most 25 paints a second, however many records come. */
@@ -48,7 +59,7 @@ const SPARE_ROWS = 4;
 const PENDING_LIMIT = 1_000;
 
 interface Line {
-  record: KillRecord;
+  record: LineRecord;
   /** CLOCK_MONOTONIC, ms. */
   readonly openedAt: number;
   changedAt: number;
@@ -56,7 +67,8 @@ interface Line {
 
 /**
  * The view for people. On a terminal: settled lines scroll up, the last ones and the ledger line are redrawn in place. On a
- * pipe: one plain line a kill, printed once, `PLAIN_SETTLE_MILLISECONDS` after it was opened; later amendments are not repeated.
+ * pipe: one plain line a kill, printed once, `PLAIN_SETTLE_MILLISECONDS` after it was opened; later amendments are not repeated,
+ * but that a kill was invisible, which is known only after seconds, is one more line.
  */
 export function createTerminal(options: TerminalOptions): TerminalSink {
   return new TerminalView(options);
@@ -75,6 +87,9 @@ class TerminalView implements TerminalSink {
   #opened = 0;
   /** Kills from before the start. */
   #recovered = 0;
+  #invisible = 0;
+  /** Kills whose line was printed for good before it was known whether the main process outlived them. */
+  readonly #awaited = new Set<string>();
   #headed = false;
   #livePainted = "";
   #lastIncident: string | null = null;
@@ -127,6 +142,12 @@ class TerminalView implements TerminalSink {
       case "kill":
         this.#takeKill(record);
         break;
+      case "exit":
+        if (isTelling(record)) this.#add(record);
+        break;
+      case "userspace-kill":
+        this.#add(record);
+        break;
       case "source":
         this.#takeSource(record);
         break;
@@ -136,17 +157,32 @@ class TerminalView implements TerminalSink {
   }
 
   #takeKill(record: KillRecord): void {
-    const known = this.#lines.find((line) => line.record.id === record.id);
+    const known = this.#lines.find(({ record: one }) => isKill(one, record.id));
     if (known !== undefined) {
+      if (isInvisible(record) && !isInvisible(known.record)) this.#invisible += 1;
       known.record = record;
       known.changedAt = this.#now();
     } else if (record.revision === 0) {
       if (record.recovered) this.#recovered += 1;
       else this.#opened += 1;
-      const now = this.#now();
-      this.#lines.push({ record, openedAt: now, changedAt: now });
-      if (this.#lines.length > PENDING_LIMIT) this.#settleFirst();
+      if (isInvisible(record)) this.#invisible += 1;
+      this.#add(record);
+    } else if (record.visibility !== "pending" && this.#awaited.delete(record.id)) {
+      this.#takeSettled(record);
     }
+  }
+
+  /** Its line stands already. */
+  #takeSettled(record: KillRecord): void {
+    if (!isInvisible(record)) return;
+    this.#invisible += 1;
+    this.#settled.push(formatInvisible(record, this.#lineOptions()));
+  }
+
+  #add(record: LineRecord): void {
+    const now = this.#now();
+    this.#lines.push({ record, openedAt: now, changedAt: now });
+    if (this.#lines.length > PENDING_LIMIT) this.#settleFirst();
   }
 
   #takeSource(record: SourceRecord): void {
@@ -218,7 +254,9 @@ class TerminalView implements TerminalSink {
     const now = this.#now();
     if (now - first.openedAt < PLAIN_SETTLE_MILLISECONDS) return false;
     if (!this.#options.output.interactive) return true;
-    return this.#lines.length > this.#room() || now - first.changedAt >= LIVE_SETTLE_MILLISECONDS;
+    if (this.#lines.length > this.#room()) return true;
+    if (isPending(first.record)) return now - first.openedAt >= PENDING_SETTLE_MILLISECONDS;
+    return now - first.changedAt >= LIVE_SETTLE_MILLISECONDS;
   }
 
   /** Kill lines that may stand in the live region. */
@@ -230,15 +268,24 @@ class TerminalView implements TerminalSink {
     const joint = this.#joint(0);
     const line = this.#lines.shift();
     if (line === undefined) return;
-    this.#settled.push(this.#formatKill(line.record, joint));
-    this.#lastIncident = line.record.incident.id;
+    this.#settled.push(this.#formatSettled(line.record, joint));
+    this.#lastIncident = incidentOf(line.record);
+    if (line.record.type === "kill" && isPending(line.record)) this.#await(line.record.id);
   }
 
-  #formatKill(record: KillRecord, joint: Joint): string {
+  #await(id: string): void {
+    this.#awaited.add(id);
+    const oldest = this.#awaited.values().next();
+    if (this.#awaited.size > PENDING_LIMIT && oldest.done !== true) {
+      this.#awaited.delete(oldest.value);
+    }
+  }
+
+  #formatSettled(record: LineRecord, joint: Joint): string {
     const options = this.#lineOptions();
     return this.#options.style === "log"
-      ? formatKillSentence(record, options)
-      : formatKill(record, joint, options);
+      ? formatSentence(record, options)
+      : formatLine(record, joint, options);
   }
 
   #settleAll(): void {
@@ -246,10 +293,11 @@ class TerminalView implements TerminalSink {
   }
 
   #joint(index: number): Joint {
-    const incident = this.#lines[index]?.record.incident.id;
-    const before = index === 0 ? this.#lastIncident : this.#lines[index - 1]?.record.incident.id;
+    const incident = incidentOf(this.#lines[index]?.record);
+    if (incident === null) return "alone";
+    const before = index === 0 ? this.#lastIncident : incidentOf(this.#lines[index - 1]?.record);
     const joinsBefore = before === incident;
-    const joinsAfter = this.#lines[index + 1]?.record.incident.id === incident;
+    const joinsAfter = incidentOf(this.#lines[index + 1]?.record) === incident;
     if (joinsBefore) return joinsAfter ? "middle" : "last";
     return joinsAfter ? "first" : "alone";
   }
@@ -258,9 +306,9 @@ class TerminalView implements TerminalSink {
     const options = this.#lineOptions();
     const kills = this.#lines
       .slice(0, this.#room())
-      .map((line, index) => formatKill(line.record, this.#joint(index), options));
-    const body =
-      this.#opened + this.#recovered === 0 ? formatEmpty(this.#startedWall, options) : kills;
+      .map((line, index) => formatLine(line.record, this.#joint(index), options));
+    const none = this.#opened + this.#recovered === 0 && kills.length === 0;
+    const body = none ? formatEmpty(this.#startedWall, options) : kills;
     return [...body, "", this.#ledgerLine()];
   }
 
@@ -277,7 +325,9 @@ class TerminalView implements TerminalSink {
     const minutes = Math.floor(seconds / 60);
     const time = minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
     const before = this.#recovered === 0 ? "" : `, ${this.#recovered} from before`;
-    const kills = `${this.#opened} ${this.#opened === 1 ? "kill" : "kills"} in ${time}${before}`;
+    const invisible = this.#invisible === 0 ? "" : `, ${this.#invisible} invisible`;
+    const count = `${this.#opened} ${this.#opened === 1 ? "kill" : "kills"}`;
+    const kills = `${count} in ${time}${before}${invisible}`;
     return [
       shortenEnd(kills, this.#lineOptions().width ?? 80, this.#options.output),
       this.#ledgerLine(),
