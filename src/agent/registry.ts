@@ -1,7 +1,9 @@
 import { createCgroupSource } from "../sources/cgroup.ts";
 import { createContainerdSource } from "../sources/containerd.ts";
+import { createCriSource } from "../sources/cri.ts";
 import { createDockerSource } from "../sources/docker.ts";
 import { createKernelLogSource } from "../sources/kernel-log.ts";
+import { createPodmanSource } from "../sources/podman.ts";
 import { createProbeSource } from "../sources/probe.ts";
 import type { Source, SourceOptions } from "../sources/source.ts";
 import { createTracefsSource } from "../sources/tracefs.ts";
@@ -19,6 +21,8 @@ export function createSources(options: SourceOptions): Source[] {
     createTracefsSource(options),
     createKernelLogSource(options),
     createDockerSource(options),
+    createPodmanSource(options),
     createContainerdSource(options),
+    createCriSource(options),
   ];
 }

@@ -1,0 +1,108 @@
+import { type GrpcConnection, HostError } from "../host/host.ts";
+import {
+  type Container,
+  ContainerState,
+  type PodSandbox,
+  RuntimeService,
+} from "../host/protocol/cri/api_pb.js";
+import { type CriEnd, endOfCri, mainPidOfCri } from "../parse/cri-container.ts";
+
+/**
+ * What we ask a runtime through the CRI (runtime.v1: containerd from 1.6, CRI-O from 1.20, cri-dockerd).
+ *
+ * Not `GetContainerEvents`: containerd sends to each reader over a channel of 100 and waits when it is full
+ * (internal/eventq/eventq.go), CRI-O sends to all readers from one loop (server/container_events.go). A reader that is
+ * stopped for a while would hold up the kubelet's pods with either.
+ */
+export interface CriApi {
+  /** Name and version of the runtime. */
+  version(): Promise<string>;
+  /** `containerd`, `cri-o`, `docker`; known after `version`. */
+  readonly runtime: string;
+  sandboxes(): Promise<readonly PodSandbox[]>;
+  containers(): Promise<readonly CriContainer[]>;
+  /** `null` when it was removed meanwhile. `verbose`: with the main process, which makes the runtime work harder. */
+  status(id: string, verbose: boolean): Promise<CriStatus | null>;
+  close(): void;
+}
+
+export type CriContainer = Container & { readonly phase: CriPhase };
+export type CriPhase = "created" | "running" | "exited" | "unknown";
+
+export interface CriStatus {
+  readonly phase: CriPhase;
+  /** Wall µs; `null` when it has not happened. */
+  readonly startedMicroseconds: number | null;
+  readonly finishedMicroseconds: number | null;
+  readonly end: CriEnd;
+  readonly mainPid: number | null;
+}
+
+const CALL_MILLISECONDS = 5_000;
+const LIST_MILLISECONDS = 30_000;
+const { method } = RuntimeService;
+
+/** Talks to the runtime behind `connection`. To be imported lazily: with its messages comes the library. */
+export function criApi(connection: GrpcConnection, signal: AbortSignal): CriApi {
+  const quick = { timeoutMilliseconds: CALL_MILLISECONDS, signal };
+  const long = { timeoutMilliseconds: LIST_MILLISECONDS, signal };
+  let runtime = "unknown";
+  return {
+    get runtime() {
+      return runtime;
+    },
+    version: async () => {
+      const { runtimeName, runtimeVersion } = await connection.call(method.version, {}, quick);
+      runtime = runtimeName.slice(0, 64) || "unknown";
+      return `${runtime} ${runtimeVersion.slice(0, 64)}`;
+    },
+    sandboxes: async () => (await connection.call(method.listPodSandbox, {}, long)).items,
+    containers: async () => {
+      const { containers } = await connection.call(method.listContainers, {}, long);
+      return containers.map((one) => Object.assign(one, { phase: phaseOf(one.state) }));
+    },
+    status: (id, verbose) => statusOrNull(connection, quick, id, verbose),
+    close: () => connection.close(),
+  };
+}
+
+async function statusOrNull(
+  connection: GrpcConnection,
+  options: { readonly timeoutMilliseconds: number; readonly signal: AbortSignal },
+  containerId: string,
+  verbose: boolean,
+): Promise<CriStatus | null> {
+  try {
+    const input = { containerId, verbose };
+    const { status, info } = await connection.call(method.containerStatus, input, options);
+    if (status === undefined) return null;
+    return {
+      phase: phaseOf(status.state),
+      startedMicroseconds: microseconds(status.startedAt),
+      finishedMicroseconds: microseconds(status.finishedAt),
+      end: endOfCri(status.exitCode, status.reason),
+      mainPid: mainPidOfCri(info),
+    };
+  } catch (error) {
+    if (error instanceof HostError && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function phaseOf(state: ContainerState): CriPhase {
+  switch (state) {
+    case ContainerState.CONTAINER_CREATED:
+      return "created";
+    case ContainerState.CONTAINER_RUNNING:
+      return "running";
+    case ContainerState.CONTAINER_EXITED:
+      return "exited";
+    default:
+      return "unknown";
+  }
+}
+
+/** Of nanoseconds since 1970, where 0 and less mean "never". */
+function microseconds(nanoseconds: bigint): number | null {
+  return nanoseconds <= 0n ? null : Number(nanoseconds / 1000n);
+}
