@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { killsPossible } from "./cgroups.ts";
+import { processesNaming, removeCgroups, unmountBelow } from "./leftovers.ts";
 
 /** Why no daemon of these programs can be run here; `null` when it can. */
 export function whyNoDaemon(...programs: readonly string[]): string | null {
@@ -46,7 +47,9 @@ export class Daemon {
 
   /** Starts it and waits until `ready` no longer rejects. */
   async start(ready: () => Promise<unknown>, milliseconds = 30_000): Promise<void> {
-    const child = spawn(this.#program, this.#args, { stdio: ["ignore", "ignore", "pipe"] });
+    // A test that is killed must not leave a daemon behind.
+    const words = ["--pdeathsig", "KILL", this.#program, ...this.#args];
+    const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "pipe"] });
     child.on("error", () => undefined);
     child.stderr.on("data", (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-4000);
@@ -81,42 +84,15 @@ async function succeeds(call: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Ends what still runs in a cgroup of that name, in any hierarchy, and removes the cgroup and all below it. */
-export async function removeCgroups(name: string): Promise<void> {
-  const base = "/sys/fs/cgroup";
-  for (const hierarchy of ["", ...readdirSync(base)]) {
-    const directory = join(base, hierarchy, name);
-    for (let attempt = 0; existsSync(directory) && attempt < 200; attempt++) {
-      removeTree(directory);
-      if (existsSync(directory)) await sleep(25);
-    }
-  }
-}
-
-function removeTree(directory: string): void {
-  try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      if (entry.isDirectory()) removeTree(join(directory, entry.name));
-    }
-    killMembers(directory);
-    rmdirSync(directory);
-  } catch {
-    // Busy while its processes die, or gone: the caller looks again.
-  }
-}
-
-function killMembers(directory: string): void {
-  for (const pid of readFileSync(join(directory, "cgroup.procs"), "utf8").split("\n")) {
-    if (pid !== "") process.kill(Number(pid), "SIGKILL");
-  }
-}
-
-/** Removes a daemon's directory, and first what it left mounted in it. */
-export async function removeDirectory(directory: string): Promise<void> {
-  const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n");
-  const below = mounts.map((line) => line.split(" ")[1] ?? "");
-  for (const mount of below.filter((path) => path.startsWith(`${directory}/`)).toReversed()) {
-    await command("umount", ["--lazy", mount]).catch(() => undefined);
-  }
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+/** Whatever a daemon left behind: processes that name its directory's `socket`, cgroups, mounts, files. */
+export async function removeLeftovers(left: {
+  readonly directory: string;
+  readonly cgroup: string;
+  /** Of the containerd whose shims carry it as an argument. */
+  readonly socket: string;
+}): Promise<void> {
+  for (const pid of processesNaming(left.socket)) process.kill(pid, "SIGKILL");
+  await removeCgroups(left.cgroup);
+  unmountBelow(left.directory);
+  rmSync(left.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }

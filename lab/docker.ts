@@ -1,13 +1,6 @@
 import { dirname } from "node:path";
 import { programPath } from "./cgroups.ts";
-import {
-  command,
-  Daemon,
-  daemonDirectory,
-  removeCgroups,
-  removeDirectory,
-  whyNoDaemon,
-} from "./daemon.ts";
+import { command, Daemon, daemonDirectory, removeLeftovers, whyNoDaemon } from "./daemon.ts";
 
 /** Why no Docker daemon can be started here; `null` when it can. */
 export function whyNoDocker(): string | null {
@@ -85,8 +78,9 @@ export class LabDocker {
       await this.run("rm", "--force", ...some).catch(() => undefined);
     }
     await this.#daemon.stop();
-    await removeCgroups(this.cgroupParent);
-    await removeDirectory(this.directory);
+    const { directory, cgroupParent } = this;
+    const socket = `${directory}/exec/containerd/containerd.sock`;
+    await removeLeftovers({ directory, socket, cgroup: `/${cgroupParent}` });
   }
 
   async #importImage(): Promise<void> {

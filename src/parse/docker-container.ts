@@ -45,7 +45,11 @@ export interface DockerInspect extends DockerContainer {
 }
 
 export function parseDockerInspect(text: string): DockerInspect | null {
-  const inspect = objectOf(parseJson(text));
+  return inspectOf(objectOf(parseJson(text)));
+}
+
+/** The same of an answer that was read already. */
+export function inspectOf(inspect: JsonObject | null): DockerInspect | null {
   const id = containerId(member(inspect, "Id"));
   if (inspect === null || id === null) return null;
   const [config, state] = [objectIn(inspect, "Config"), objectIn(inspect, "State")];
@@ -89,14 +93,22 @@ export interface DockerListed extends DockerContainer {
 
 /** Elements that are no containers are left out; `null` when it is no list. */
 export function parseDockerList(text: string): DockerListed[] | null {
-  const list = parseJson(text);
-  if (!Array.isArray(list)) return null;
-  return list.flatMap((element: unknown) => listed(objectOf(element)) ?? []);
+  return listOf(text, listedOf);
 }
 
-const WITHOUT_PROCESS = ["created", "exited", "dead", "configured", "initialized"];
+/** What `read` makes of each element of a list; `null` when it is none. */
+export function listOf(
+  text: string,
+  read: (element: JsonObject | null) => DockerListed | null,
+): DockerListed[] | null {
+  const list = parseJson(text);
+  if (!Array.isArray(list)) return null;
+  return list.flatMap((element: unknown) => read(objectOf(element)) ?? []);
+}
 
-function listed(element: JsonObject | null): DockerListed | null {
+const WITHOUT_PROCESS = ["created", "configured", "exited", "dead"];
+
+export function listedOf(element: JsonObject | null): DockerListed | null {
   const id = containerId(member(element, "Id"));
   if (id === null) return null;
   const labels = objectIn(element, "Labels");

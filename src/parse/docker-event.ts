@@ -25,9 +25,10 @@ export interface DockerEvent {
   readonly exitCode: number | null;
 }
 
-export type DockerAction = "create" | "start" | "oom" | "die" | "destroy" | "rename";
+/** `init`: a process was made and waits for its start; Podman alone tells it. */
+export type DockerAction = "create" | "init" | "start" | "oom" | "die" | "destroy" | "rename";
 
-/** Actions by their names in Docker and in Podman. */
+/** Actions by their names in Docker, and in the compatible API of Podman where it has its own. */
 const ACTIONS: ReadonlyMap<string, DockerAction> = new Map([
   ["create", "create"],
   ["start", "start"],
@@ -60,7 +61,7 @@ export function parseDockerEvent(line: string): DockerEvent | null {
     image: textIn(attributes, "image", MAX_TEXT),
     pod: podOfLabels(attributes),
     sandbox: isSandbox(attributes),
-    exitCode: exitCodeOf(attributes),
+    exitCode: exitCodeOf(attributes, "exitCode"),
   };
 }
 
@@ -70,17 +71,15 @@ export function containerId(value: unknown): string | null {
 }
 
 /** Nanoseconds since 1970 are beyond what a double holds; its error of 128 ns does not matter in microseconds. */
-function eventTime(event: JsonObject): number | null {
+export function eventTime(event: JsonObject): number | null {
   const nanoseconds = member(event, "timeNano");
   if (typeof nanoseconds !== "number" || !(nanoseconds > 0)) return null;
   const microseconds = Math.floor(nanoseconds / 1000);
   return Number.isSafeInteger(microseconds) ? microseconds : null;
 }
 
-/** `exitCode` in Docker and Podman's compatible API, `containerExitCode` in Podman's own. */
-function exitCodeOf(attributes: JsonObject | null): number | null {
-  const text =
-    textIn(attributes, "exitCode", 16) ?? textIn(attributes, "containerExitCode", 16) ?? "";
+export function exitCodeOf(attributes: JsonObject | null, name: string): number | null {
+  const text = textIn(attributes, name, 16) ?? "";
   const code = /^\d{1,3}$/.test(text) ? Number(text) : -1;
   return code >= 0 && code <= 255 ? code : null;
 }

@@ -1,11 +1,18 @@
 import { type Host, HostError, type LineHandler, type StreamHandle } from "../host/host.ts";
-import {
-  type DockerInspect,
-  type DockerListed,
-  parseDockerInspect,
-  parseDockerList,
-} from "../parse/docker-container.ts";
-import { EVENT_NAMES } from "../parse/docker-event.ts";
+import type { DockerInspect, DockerListed } from "../parse/docker-container.ts";
+import type { DockerEvent } from "../parse/docker-event.ts";
+
+/** How the daemons of a kind are asked, and how their answers are read. */
+export interface EngineDialect {
+  /** `since`: seconds since 1970 with six decimals; `null`: from now. */
+  readonly events: (since: string | null) => string;
+  readonly list: string;
+  readonly inspect: (id: string) => string;
+  readonly ping: string;
+  readonly parseEvent: (line: string) => DockerEvent | null;
+  readonly parseList: (text: string) => DockerListed[] | null;
+  readonly parseInspect: (text: string) => DockerInspect | null;
+}
 
 /** A list of 20,000 containers has some 20 MB; labels may make it larger. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
@@ -18,35 +25,41 @@ const LIST_MILLISECONDS = 30_000;
 const INSPECT_MILLISECONDS = 5_000;
 const CONNECT_MILLISECONDS = 10_000;
 
-const FILTERS = encodeURIComponent(JSON.stringify({ type: ["container"], event: EVENT_NAMES }));
+export type EventHandler = Omit<LineHandler, "line"> & { event(event: DockerEvent): void };
 
-/** The three questions asked of a daemon that speaks the Docker Engine API (any version: paths without one). */
+/** The questions asked of one daemon. */
 export class EngineClient {
   readonly socketPath: string;
   readonly #host: Host;
+  readonly #dialect: EngineDialect;
   readonly #stop: AbortSignal;
 
-  constructor(host: Host, socketPath: string, stop: AbortSignal) {
+  constructor(host: Host, dialect: EngineDialect, socketPath: string, stop: AbortSignal) {
     this.#host = host;
+    this.#dialect = dialect;
     this.socketPath = socketPath;
     this.#stop = stop;
   }
 
   /** Events from `sinceMicroseconds` (wall clock; `null`: from now) and on. */
-  events(sinceMicroseconds: number | null, handler: LineHandler): StreamHandle {
-    const since = sinceMicroseconds === null ? "" : `&since=${seconds(sinceMicroseconds)}`;
-    const target = `/events?filters=${FILTERS}${since}`;
+  events(sinceMicroseconds: number | null, handler: EventHandler): StreamHandle {
+    const since = sinceMicroseconds === null ? null : seconds(sinceMicroseconds);
+    const target = this.#dialect.events(since);
     const { socketPath } = this;
     const bounds = { connectMilliseconds: CONNECT_MILLISECONDS, maxLineBytes: MAX_EVENT_BYTES };
-    return this.#host.http.lines({ socketPath, target, ...bounds }, handler);
+    const line = (text: string) => {
+      const event = this.#dialect.parseEvent(text);
+      if (event !== null) handler.event(event);
+    };
+    return this.#host.http.lines({ socketPath, target, ...bounds }, { ...handler, line });
   }
 
   async list(): Promise<DockerListed[]> {
-    const { status, body } = await this.#get("/containers/json?all=1", {
+    const { status, body } = await this.#get(this.#dialect.list, {
       timeoutMilliseconds: LIST_MILLISECONDS,
       maxBytes: MAX_LIST_BYTES,
     });
-    const list = status === 200 ? parseDockerList(body) : null;
+    const list = status === 200 ? this.#dialect.parseList(body) : null;
     if (list !== null) return list;
     throw new HostError("EPROTO", this.socketPath, `no list of containers (HTTP ${status})`);
   }
@@ -55,8 +68,8 @@ export class EngineClient {
   async inspect(id: string): Promise<DockerInspect | null> {
     const bounds = { timeoutMilliseconds: INSPECT_MILLISECONDS, maxBytes: MAX_INSPECT_BYTES };
     try {
-      const { status, body } = await this.#get(`/containers/${id}/json`, bounds);
-      return status === 200 ? parseDockerInspect(body) : null;
+      const { status, body } = await this.#get(this.#dialect.inspect(id), bounds);
+      return status === 200 ? this.#dialect.parseInspect(body) : null;
     } catch {
       // A daemon that is gone ends the event stream too, and that is told.
       return null;
@@ -65,7 +78,10 @@ export class EngineClient {
 
   /** Rejects when the daemon does not answer: a stopped one says nothing by itself. */
   async ping(): Promise<void> {
-    await this.#get("/_ping", { timeoutMilliseconds: CONNECT_MILLISECONDS, maxBytes: 1000 });
+    await this.#get(this.#dialect.ping, {
+      timeoutMilliseconds: CONNECT_MILLISECONDS,
+      maxBytes: 1000,
+    });
   }
 
   #get(target: string, bounds: { timeoutMilliseconds: number; maxBytes: number }) {

@@ -15,6 +15,8 @@ interface Known {
   /** Wall µs of the present or last run; from inspect, or a little later from the event. */
   startedAt: number | null;
   endedAt: number | null;
+  /** Its process was made and has not been started, as far as was told (Podman). */
+  onlyMade: boolean;
   oomSeen: boolean;
   /** A label is called `exitCode`: the attribute of that name says nothing (parse/docker-event.ts). */
   forgesExitCode: boolean;
@@ -57,13 +59,20 @@ export class EngineMemory {
     return known === null ? [] : [this.#container(known, at)];
   }
 
-  /** A run began; which process it has is told by `inspected`. Nothing when this start is already history. */
+  /** A run began; which process it has is told by `inspectedStart`. Nothing when this start is already history. */
   started(event: DockerEvent): RuntimeObservation[] {
     const known = this.#remember(event);
     if (known === null) return [];
     const at = event.wallMicroseconds;
     if (known.endedAt !== null && at <= known.endedAt) return [];
-    if (!isRunning(known)) this.#begin(known, at);
+    const isMade = event.action === "init";
+    if (!isRunning(known)) {
+      this.#begin(known, at);
+      known.onlyMade = isMade;
+    } else if (known.onlyMade && !isMade) {
+      known.startedAt = at;
+      known.onlyMade = false;
+    }
     return [this.#container(known, at)];
   }
 
@@ -141,7 +150,7 @@ export class EngineMemory {
     }
     if (known.endedAt !== null && known.endedAt >= startedMicroseconds) return told;
     if (inspect.running) return [...told, ...this.#follow(known, inspect, cgroupPath, moment.at)];
-    if (finishedMicroseconds === null || finishedMicroseconds < startedMicroseconds) return told;
+    if (finishedMicroseconds === null) return told;
     const { tellsEndsSince } = moment;
     const isHistory = isNew && (tellsEndsSince === null || finishedMicroseconds <= tellsEndsSince);
     const { exitCode, oomKilled } = inspect;
@@ -179,12 +188,14 @@ export class EngineMemory {
   /** Docker stamps a run before it tells of its start, so the same run is never later than the event. */
   #isPresentRun(known: Known, inspect: DockerInspect): boolean {
     const { startedMicroseconds } = inspect;
-    return startedMicroseconds !== null && startedMicroseconds <= (known.startedAt ?? 0);
+    if (startedMicroseconds === null) return known.onlyMade;
+    return startedMicroseconds <= (known.startedAt ?? 0);
   }
 
   #begin(known: Known, startedAt: number): void {
     known.startedAt = startedAt;
     known.endedAt = null;
+    known.onlyMade = false;
     known.oomSeen = false;
     known.facts = { ...known.facts, mainPid: null, startedAt: this.#instant(startedAt) };
   }
@@ -198,13 +209,15 @@ export class EngineMemory {
     },
   ): RuntimeObservation[] {
     const { facts } = known;
-    known.endedAt = Math.max(end.at, known.startedAt ?? 0);
+    // A process that ends at once may end before its daemon stamps the start.
+    const endedAt = Math.max(end.at, known.startedAt ?? 0);
+    known.endedAt = endedAt;
     known.facts = { ...facts, mainPid: null };
     return [
       {
         kind: "exit",
         source: this.#name,
-        at: this.#instant(end.at),
+        at: this.#instant(endedAt),
         containerId: facts.id,
         exitCode: end.exitCode,
         mainPid: facts.mainPid,
@@ -256,7 +269,8 @@ export class EngineMemory {
       mainPid: null,
       startedAt: null,
     };
-    const known = { facts, startedAt: null, endedAt: null, oomSeen: false, forgesExitCode: false };
+    const nothing = { onlyMade: false, oomSeen: false, forgesExitCode: false };
+    const known: Known = { facts, startedAt: null, endedAt: null, ...nothing };
     this.#known.set(id, known);
     return known;
   }
@@ -270,6 +284,6 @@ function isRunning(known: Known): boolean {
 function isEndOf(known: Known, inspect: DockerInspect, diedAt: number): boolean {
   const { running, startedMicroseconds, finishedMicroseconds } = inspect;
   if (running || startedMicroseconds === null || finishedMicroseconds === null) return false;
-  if (finishedMicroseconds < startedMicroseconds || finishedMicroseconds > diedAt) return false;
+  if (finishedMicroseconds > diedAt) return false;
   return known.startedAt === null || startedMicroseconds <= known.startedAt;
 }

@@ -9,6 +9,8 @@ export interface UsualPlaces {
   readonly perUser: readonly string[];
   /** Below the home directory. */
   readonly home: readonly string[];
+  /** Other kinds of daemons: `podman-docker` makes Docker's path a link to Podman's. */
+  readonly others: readonly string[];
 }
 
 /** Rootless daemons looked at, one a user. */
@@ -19,17 +21,31 @@ const MAX_USERS = 100;
  * as in a container, the host's files are looked for beside it (`/host/proc`, so `/host/run/…`) and through its process 1.
  */
 export function findSockets(host: Host, options: SourceOptions, places: UsualPlaces): string[] {
-  const found = new Map<string, string>();
   for (const prefix of hostRoots(options.procRoot)) {
-    for (const place of candidates(host, options, places, prefix)) {
-      const inode = host.files.inode(prefix + place);
-      const key = `${prefix} ${inode}`;
-      if (inode !== null && !found.has(key)) found.set(key, prefix + place);
+    const found = new Map<number | string, string>();
+    const others = places.others.map((path) => look(host, prefix + path));
+    const system = places.system.map((path) => prefix + path);
+    const users = userPlaces(host, options, places, prefix).map((path) => prefix + path);
+    for (const path of [...system, ...users]) {
+      const seen = look(host, path);
+      // What we may not even look at is there, as far as we know, when it is the system's.
+      const key = seen === "forbidden" && system.includes(path) ? path : seen;
+      if (key === null || key === "forbidden" || found.has(key)) continue;
+      if (!others.includes(seen)) found.set(key, path);
     }
     // The same file is seen through more than one root: the nearest will do.
-    if (found.size > 0) break;
+    if (found.size > 0) return [...found.values()];
   }
-  return [...found.values()];
+  return [];
+}
+
+/** The inode of what is there. */
+function look(host: Host, path: string): number | "forbidden" | null {
+  try {
+    return host.files.inode(path);
+  } catch {
+    return "forbidden";
+  }
 }
 
 function hostRoots(procRoot: string): string[] {
@@ -38,7 +54,7 @@ function hostRoots(procRoot: string): string[] {
   return ["", ...beside, `${procRoot}/1/root`];
 }
 
-function candidates(
+function userPlaces(
   host: Host,
   { user }: SourceOptions,
   places: UsualPlaces,
@@ -46,7 +62,7 @@ function candidates(
 ): string[] {
   const runtimes = [user?.runtimeDirectory ?? null, ...userDirectories(host, prefix)];
   const homes = [user?.home ?? null];
-  return [...places.system, ...below(runtimes, places.perUser), ...below(homes, places.home)];
+  return [...below(runtimes, places.perUser), ...below(homes, places.home)];
 }
 
 function below(directories: readonly (string | null)[], names: readonly string[]): string[] {

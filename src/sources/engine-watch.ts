@@ -1,16 +1,18 @@
 import type { Host } from "../host/host.ts";
 import type { RuntimeObservation } from "../model/container.ts";
-import type { DockerInspect, DockerListed } from "../parse/docker-container.ts";
-import { type DockerEvent, parseDockerEvent } from "../parse/docker-event.ts";
+import type { DockerListed } from "../parse/docker-container.ts";
+import type { DockerEvent } from "../parse/docker-event.ts";
 import type { EngineClient } from "./engine-client.ts";
 import type { EngineMemory } from "./engine-memory.ts";
-import { parseProcCgroup } from "./proc-cgroup.ts";
+import { lookAt } from "./engine-process.ts";
 
 /** Events waiting for the answer to an inspect; beyond it everything is listed anew. */
 const MAX_WAITING = 10_000;
 /** A daemon forgets events for a subscriber that is slow (100 ms, daemon/events): the list would show it. */
 const RECONCILE_MILLISECONDS = 300_000;
 const PING_MILLISECONDS = 30_000;
+/** Of the eight questions a daemon is asked at once: the rest are for containers that just started or died. */
+const LISTED_AT_ONCE = 4;
 
 export interface WatchOptions {
   readonly host: Host;
@@ -75,7 +77,7 @@ export class EngineWatch {
       // Inclusive on the daemon's side, and a double holds its nanoseconds only to 0.13 µs.
       const stream = client.events(cursor === null ? null : cursor + 2, {
         opened: () => resolve(),
-        line: (text) => this.#take(text),
+        event: (event) => this.#take(event),
         dropped: () => lost(1, "an event of more than 1 MiB"),
         end: (error) =>
           this.#ended.reject(error ?? new Error(`${client.socketPath}: the events ended`)),
@@ -84,9 +86,7 @@ export class EngineWatch {
     });
   }
 
-  #take(text: string): void {
-    const event = parseDockerEvent(text);
-    if (event === null) return;
+  #take(event: DockerEvent): void {
     if (this.#early !== null && this.#early.length < MAX_WAITING) this.#early.push(event);
     else this.#enqueue(event);
   }
@@ -123,6 +123,7 @@ export class EngineWatch {
       case "create":
       case "rename":
         return emit(memory.described(event, event.wallMicroseconds));
+      case "init":
       case "start":
         return this.#started(event);
       case "oom":
@@ -135,12 +136,13 @@ export class EngineWatch {
   }
 
   async #started(event: DockerEvent): Promise<void> {
-    const { memory, client, emit, host } = this.#options;
+    const { memory, client, emit, host, procRoot } = this.#options;
     emit(memory.started(event));
     const inspect = await client.inspect(event.id);
     if (inspect === null) return;
     const at = host.clock.wallMicroseconds();
-    emit(memory.inspectedStart(inspect, this.#cgroupPath(inspect), at));
+    const { there, cgroupPath } = lookAt(host, procRoot, inspect);
+    emit(memory.inspectedStart(there, cgroupPath, at));
   }
 
   async #died(event: DockerEvent): Promise<void> {
@@ -158,7 +160,7 @@ export class EngineWatch {
     for (const event of this.#early?.splice(0) ?? []) this.#enqueue(event);
     this.#early = null;
     const before = memory.leftOut;
-    await Promise.all(list.map((container) => this.#listed(container, at, afterGap)));
+    await eachOf(list, LISTED_AT_ONCE, (container) => this.#listed(container, at, afterGap));
     const there = new Set(list.map(({ id }) => id));
     for (const [id, state] of this.#news) if (state === "there") there.add(id);
     memory.keepOnly(there);
@@ -173,8 +175,9 @@ export class EngineWatch {
     const { memory, emit } = this.#options;
     return this.#after(container.id, async () => {
       if (this.#news.get(container.id) === "gone") return;
-      emit(memory.described(container, at));
-      if (this.#mustInspect(container, afterGap)) await this.#inspected(container.id);
+      const described = memory.described(container, at);
+      const must = this.#mustInspect(container, afterGap);
+      emit([...described, ...(must ? await this.#inspected(container.id) : [])]);
     });
   }
 
@@ -185,25 +188,13 @@ export class EngineWatch {
     return active || memory.isRunning(id) || cursor !== null;
   }
 
-  async #inspected(id: string): Promise<void> {
-    const { memory, client, emit, host, cursor } = this.#options;
+  async #inspected(id: string): Promise<RuntimeObservation[]> {
+    const { memory, client, host, cursor } = this.#options;
     const inspect = await client.inspect(id);
-    if (inspect === null) return;
+    if (inspect === null) return [];
     const moment = { at: host.clock.wallMicroseconds(), tellsEndsSince: cursor };
-    emit(memory.reconciled(inspect, this.#cgroupPath(inspect), moment));
-  }
-
-  /** The container's own cgroup, not one below it that its main process made (crun, systemd inside). */
-  #cgroupPath(inspect: DockerInspect): string | null {
-    const { host, procRoot } = this.#options;
-    if (inspect.mainPid === null) return null;
-    const text = host.files.tryReadText(`${procRoot}/${inspect.mainPid}/cgroup`);
-    const path = text === null ? null : (parseProcCgroup(text)?.path ?? null);
-    // A path without the id is of another process, which has the pid now, or of a container that shares its parent's.
-    const start = path === null ? -1 : path.lastIndexOf(inspect.id);
-    if (path === null || start < 0) return null;
-    const end = path.indexOf("/", start);
-    return end < 0 ? path : path.slice(0, end);
+    const { there, cgroupPath } = lookAt(host, this.#options.procRoot, inspect);
+    return memory.reconciled(there, cgroupPath, moment);
   }
 
   #saveCursor(): void {
@@ -221,4 +212,17 @@ export class EngineWatch {
     again();
     this.#cancels.push(() => cancel());
   }
+}
+
+/** Works on all of them, so many at a time. */
+async function eachOf<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    for (let item = items[next++]; item !== undefined; item = items[next++]) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
 }

@@ -1,5 +1,5 @@
 import { HostError } from "../host/host.ts";
-import { EngineClient } from "./engine-client.ts";
+import { EngineClient, type EngineDialect } from "./engine-client.ts";
 import { EngineMemory, type EngineName } from "./engine-memory.ts";
 import { findSockets, type UsualPlaces } from "./engine-sockets.ts";
 import { EngineWatch } from "./engine-watch.ts";
@@ -10,8 +10,17 @@ import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.t
 export interface EngineKind {
   readonly name: EngineName;
   readonly places: UsualPlaces;
+  readonly dialect: EngineDialect;
   /** What to do when there is no socket, and when there is one that we may not open. */
   readonly remedies: { readonly absent: string; readonly forbidden: string };
+}
+
+/** How often sockets are looked for that were not there before. */
+const LOOK_AGAIN_MILLISECONDS = 30_000;
+
+interface Failure {
+  readonly socket: string;
+  readonly error: unknown;
 }
 
 /** Follows every daemon of its kind on this machine: the system's and those of users. */
@@ -35,9 +44,11 @@ class EngineSource {
   readonly #options: SourceOptions;
   readonly #context: SourceContext;
   readonly #daemons: Map<string, Daemon>;
-  readonly #watches: EngineWatch[] = [];
+  readonly #watches = new Map<string, EngineWatch>();
+  readonly #broken = Promise.withResolvers<never>();
   readonly #cursors: Readonly<Record<string, number>>;
   #isUp = false;
+  #cancelLook: () => void = () => {};
 
   constructor(
     kind: EngineKind,
@@ -50,50 +61,72 @@ class EngineSource {
     this.#context = context;
     this.#daemons = daemons;
     this.#cursors = parseCursor(context.cursor);
+    this.#broken.promise.catch(() => undefined);
   }
 
   async run(): Promise<SourceEnd> {
-    const { host, stop } = this.#context;
-    const override = this.#options.sockets?.[this.#kind.name];
-    const sockets =
-      override === undefined ? findSockets(host, this.#options, this.#kind.places) : [override];
+    const { stop } = this.#context;
+    const sockets = this.#sockets();
     if (sockets.length === 0) return this.#absent(this.#kind.places.system[0] ?? "");
     const stopped = new Promise<SourceEnd>((resolve) => {
       stop.addEventListener("abort", () => resolve({ kind: "stopped" }), { once: true });
       if (stop.aborted) resolve({ kind: "stopped" });
     });
     try {
-      return await Promise.race([stopped, this.#follow(sockets)]);
+      return await Promise.race([stopped, this.#broken.promise, this.#follow(sockets)]);
     } finally {
-      for (const watch of this.#watches) watch.close();
+      this.#cancelLook();
+      for (const watch of this.#watches.values()) watch.close();
     }
   }
 
+  #sockets(): string[] {
+    const override = this.#options.sockets?.[this.#kind.name];
+    if (override !== undefined) return [override];
+    return findSockets(this.#context.host, this.#options, this.#kind.places);
+  }
+
   async #follow(sockets: readonly string[]): Promise<SourceEnd> {
-    const following: EngineWatch[] = [];
-    const failures: { readonly socket: string; readonly error: unknown }[] = [];
-    await Promise.all(
-      sockets.map(async (socket) => {
-        const watch = this.#watch(socket);
-        this.#watches.push(watch);
-        await watch.start().then(
-          () => void following.push(watch),
-          (error: unknown) => void failures.push({ socket, error }),
-        );
-      }),
-    );
+    const failures = (await Promise.all(sockets.map((one) => this.#join(one)))).flat();
     if (this.#context.stop.aborted) return { kind: "stopped" };
     // One that was there is waited for; a socket that a daemon left behind long ago is not.
     const missed = failures.find(({ socket }) => this.#daemons.has(socket));
     if (missed !== undefined) throw missed.error;
     const [first] = failures;
-    if (following.length === 0 && first !== undefined) {
+    if (this.#watches.size === 0 && first !== undefined) {
       return this.#unreachable(first.socket, first.error);
     }
     this.#list();
     this.#isUp = true;
     this.#context.up(this.#note());
-    return Promise.race(following.map((watch) => watch.ended));
+    this.#lookAgain();
+    return this.#broken.promise;
+  }
+
+  /** Follows one daemon, if it lets us; one that breaks later ends all of this, and all are tried anew. */
+  async #join(socket: string): Promise<Failure[]> {
+    const watch = this.#watch(socket);
+    this.#watches.set(socket, watch);
+    try {
+      await watch.start();
+      watch.ended.catch((error: unknown) => this.#broken.reject(error));
+      return [];
+    } catch (error) {
+      watch.close();
+      this.#watches.delete(socket);
+      return [{ socket, error }];
+    }
+  }
+
+  /** A user may start a daemon of his own at any time. */
+  #lookAgain(): void {
+    this.#cancelLook = this.#context.host.clock.after(LOOK_AGAIN_MILLISECONDS, async () => {
+      const fresh = this.#sockets().filter((socket) => !this.#watches.has(socket));
+      const failures = await Promise.all(fresh.map((socket) => this.#join(socket)));
+      if (this.#context.stop.aborted) return;
+      if (failures.flat().length < fresh.length) this.#list();
+      this.#lookAgain();
+    });
   }
 
   #watch(socket: string): EngineWatch {
@@ -104,7 +137,7 @@ class EngineSource {
     };
     return new EngineWatch({
       host,
-      client: new EngineClient(host, socket, stop),
+      client: new EngineClient(host, this.#kind.dialect, socket, stop),
       memory: daemon.memory,
       procRoot: this.#options.procRoot,
       cursor: daemon.cursor,

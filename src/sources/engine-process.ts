@@ -1,0 +1,40 @@
+import type { Host } from "../host/host.ts";
+import type { DockerInspect } from "../parse/docker-container.ts";
+import { parseProcCgroup } from "./proc-cgroup.ts";
+
+/**
+ * What /proc says of the main process that a daemon told:
+ *
+ *     $ cat /proc/1778/cgroup              $ grep NSpid /proc/1778/status
+ *     4:memory:/docker/4c26…               NSpid:	1778	1
+ *
+ * `there` is the answer, without the process when it is none of this machine: a daemon in a virtual machine tells the pids
+ * of its own. `cgroupPath` is the container's, not one below it that its main process made (crun, systemd inside).
+ */
+export function lookAt(
+  host: Host,
+  procRoot: string,
+  inspect: DockerInspect,
+): { readonly there: DockerInspect; readonly cgroupPath: string | null } {
+  const { mainPid, id } = inspect;
+  if (mainPid === null) return { there: inspect, cgroupPath: null };
+  const text = host.files.tryReadText(`${procRoot}/${mainPid}/cgroup`);
+  // It may have ended since.
+  if (text === null) return { there: inspect, cgroupPath: null };
+  const cgroupPath = pathOf(parseProcCgroup(text)?.path ?? null, id);
+  const isOurs = cgroupPath !== null || isFirstOfNamespace(host, procRoot, mainPid);
+  return { there: isOurs ? inspect : { ...inspect, mainPid: null }, cgroupPath };
+}
+
+/** Without the id it is the cgroup of another process, or one that the container shares with others. */
+function pathOf(path: string | null, id: string): string | null {
+  const start = path === null ? -1 : path.lastIndexOf(id);
+  if (path === null || start < 0) return null;
+  const end = path.indexOf("/", start);
+  return end < 0 ? path : path.slice(0, end);
+}
+
+function isFirstOfNamespace(host: Host, procRoot: string, pid: number): boolean {
+  const status = host.files.tryReadText(`${procRoot}/${pid}/status`) ?? "";
+  return /^NSpid:\t\d+(?:\t\d+)*\t1$/m.test(status);
+}
