@@ -1,15 +1,14 @@
 import type { KillRecord, LimitScope } from "../model/record.ts";
+import { type CgroupIdentity, parseCgroupPath } from "./cgroup-path.ts";
 
 /**
- * Which limit was hit, in the words of the contract: the victim's own cgroup, one above it, or no cgroup at all.
- * Returns the record unchanged when there is nothing to say.
+ * Which limit was hit, in the words of the contract. `containerPath` is the cgroup of the victim's container, whose limit
+ * may be hit by a process in a cgroup below it.
  */
-export function withLimitScope(record: KillRecord): KillRecord {
-  const scope = limitScope(record);
-  return scope === null ? record : { ...record, limit: { ...record.limit, scope } };
-}
-
-function limitScope({ limit, cgroup }: KillRecord): LimitScope {
+export function limitScope(
+  { limit, cgroup }: Pick<KillRecord, "limit" | "cgroup">,
+  containerPath: string | null,
+): LimitScope {
   switch (limit.constraint) {
     case "none":
       return "node";
@@ -19,9 +18,45 @@ function limitScope({ limit, cgroup }: KillRecord): LimitScope {
       return "mempolicy";
     case "memcg":
     case null:
-      if (limit.cgroup === null || cgroup.path === null) return null;
-      return limit.cgroup === cgroup.path ? "cgroup" : "ancestor";
+      return limit.cgroup === null ? null : cgroupScope(limit.cgroup, cgroup.path, containerPath);
     default:
       return limit.constraint satisfies never;
   }
+}
+
+function cgroupScope(
+  limit: string,
+  victim: string | null,
+  containerPath: string | null,
+): LimitScope {
+  const own = parseCgroupPath(limit);
+  if (isContainer(limit, containerPath ?? own.container?.path ?? null)) return "container";
+  if (own.pod?.path === limit) return "pod";
+  if (victim === null) return null;
+  return isOwn(limit, victim, containerPath, parseCgroupPath(victim)) ? "cgroup" : "ancestor";
+}
+
+/** crun puts the processes of a container into `container` below the scope that systemd made. */
+function isContainer(limit: string, containerPath: string | null): boolean {
+  return (
+    containerPath !== null && (limit === containerPath || limit === `${containerPath}/container`)
+  );
+}
+
+/** The victim's own cgroup, its unit's, or one that the container made for itself. */
+function isOwn(
+  limit: string,
+  victim: string,
+  containerPath: string | null,
+  { unit }: CgroupIdentity,
+): boolean {
+  if (limit === victim || limit === unit?.path) return true;
+  return containerPath !== null && limit.startsWith(`${containerPath}/`);
+}
+
+/** @deprecated for records of which only the cgroup is known; `Containers.identify` knows more. */
+export function withLimitScope(record: KillRecord): KillRecord {
+  const path = record.cgroup.path === null ? null : parseCgroupPath(record.cgroup.path);
+  const scope = limitScope(record, path?.container?.path ?? null);
+  return scope === null ? record : { ...record, limit: { ...record.limit, scope } };
 }

@@ -55,3 +55,26 @@ function civil(days: number): [number, number, number] {
   const month = monthPart < 10 ? monthPart + 3 : monthPart - 9;
   return [yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day];
 }
+
+const FORMATTED = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z$/;
+
+/** The inverse of `formatWall`: µs since 1970; `null` for any other text. */
+export function parseFormattedWall(text: string): number | null {
+  const match = FORMATTED.exec(text);
+  if (match === null) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0] = match
+    .slice(1)
+    .map(Number);
+  const seconds = ((daysOfCivil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+  return seconds * SECOND + fraction;
+}
+
+/** Days since 1970-01-01; Howard Hinnant's `days_from_civil`. */
+function daysOfCivil(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const leapDays = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100);
+  return era * 146_097 + yearOfEra * 365 + leapDays + dayOfYear - 719_468;
+}

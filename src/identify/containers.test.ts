@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cgroupOf, idOf, instant, Story } from "./testing/story.ts";
+
+/** Container 1 runs since 10 ms with main pid 500. */
+function running(): Story {
+  return new Story()
+    .list(1, [])
+    .container(10, 1, { name: "shop", mainPid: 500, startedAt: instant(10), restarts: 0 });
+}
+
+function verdicts(story: Story): string[] {
+  return story.exits.map(({ verdict, kills }) => [verdict, ...kills].join(" "));
+}
+
+test("the main process is killed: visible at once, and the exit after it is oom-killed", () => {
+  const story = running().kill(100, 500, { cgroup: cgroupOf(1) });
+  const identity = story.identity(100, 500);
+  assert.equal(identity?.container?.name, "shop");
+  assert.deepEqual([identity?.main, identity?.visibility], [true, "visible"]);
+  story.exit(101, 1, { code: 137, pid: 500, oom: true }).to(3_000);
+  assert.deepEqual(verdicts(story), ["oom-killed kill-100-500"]);
+});
+
+test("a child is killed: pending until the main process has outlived it, and its later exit is stale", () => {
+  const story = running().kill(100, 501, { cgroup: cgroupOf(1) });
+  assert.deepEqual(
+    [story.identity(100, 501)?.main, story.identity(100, 501)?.visibility],
+    [false, "pending"],
+  );
+  story.to(3_101);
+  assert.equal(story.identity(100, 501)?.visibility, "invisible");
+  story.exit(9_000, 1, { code: 143, pid: 500, oom: true }).to(20_000);
+  assert.deepEqual(verdicts(story), ["oom-stale kill-100-501"]);
+  assert.equal(story.identity(100, 501)?.visibility, "invisible");
+});
+
+test("docker kill, a probe or a userspace killer: 137 and nobody was killed by the kernel", () => {
+  const story = running().exit(5_000, 1, { code: 137, pid: 500, oom: false }).to(20_000);
+  assert.deepEqual(verdicts(story), ["not-oom"]);
+});
+
+test("the runtime says Error because systemd had removed the scope", () => {
+  const story = running().kill(100, 500, { cgroup: cgroupOf(1) });
+  story.exit(101, 1, { code: 137, pid: 500, oom: false }).to(20_000);
+  assert.deepEqual(verdicts(story), ["oom-unreported kill-100-500"]);
+});
+
+test("an exit that was told before its kill waits for it", () => {
+  const story = running().exit(101, 1, { code: 137, pid: 500, oom: true }).to(1_500);
+  assert.deepEqual(verdicts(story), []);
+  story.kill(100, 500, { cgroup: cgroupOf(1) }).to(3_000);
+  assert.deepEqual(verdicts(story), ["oom-killed kill-100-500"]);
+});
+
+test("what ended before anybody watched is not told; what ended while the agent was away is", () => {
+  const fresh = new Story(50_000).container(51_000, 1, { startedAt: instant(0) });
+  fresh.exit(10_000, 1, { code: 137, oom: true }).list(51_000, [1]).to(90_000);
+  assert.deepEqual(verdicts(fresh), []);
+  const story = running().to(2_000);
+  story.restart(story.containers.state(), []).to(60_000);
+  story.exit(20_000, 1, { code: 137, oom: false }).list(60_100, [1]).to(90_000);
+  assert.deepEqual(verdicts(story), ["not-oom"]);
+});
+
+test("an exit that the journal has is not told again, by whichever source and stamp it comes", () => {
+  const story = running();
+  const before = story.containers.state();
+  story.exit(5_000, 1, { code: 0, pid: 500, oom: false }).to(20_000);
+  assert.equal(story.exits.length, 1);
+  story.restart(before, [...story.exits]);
+  story.container(20_100, 1, { name: "shop" }).exit(5_000, 1, { code: 0, pid: 500, oom: false });
+  story.exit(5_200, 1, { code: 0, by: "containerd" }).list(20_200, [1]).to(60_000);
+  story.gone(61_000, 1).to(99_000);
+  assert.equal(story.exits.length, 1);
+});
+
+test("an exit that nobody told is concluded once, also after a restart in the middle", () => {
+  const story = running();
+  const before = story.containers.state();
+  story.list(5_000, []).to(30_000);
+  assert.deepEqual(verdicts(story), ["unknown"]);
+  story
+    .restart(before, [...story.exits])
+    .list(31_000, [])
+    .to(90_000);
+  assert.deepEqual(verdicts(story), ["unknown"]);
+});
+
+test("a container of which only the path is known has its id, runtime, pod and QoS class", () => {
+  const uid = "6a4ce4a0-ba47-11ea-b2a7-0cc47ac5979e";
+  const path = `/kubepods/burstable/pod${uid}/cri-containerd-${idOf(7)}`;
+  const story = new Story().kill(10, 9, { cgroup: { path, id: null, version: 2 } });
+  const identity = story.identity(10, 9);
+  assert.deepEqual(
+    [identity?.container?.id, identity?.container?.runtime],
+    [idOf(7), "containerd"],
+  );
+  assert.deepEqual([identity?.pod?.uid, identity?.pod?.qosClass], [uid, "Burstable"]);
+  assert.deepEqual([identity?.main, identity?.visibility], [null, "unknown"]);
+});
+
+test("the same end with stamps that were converted anew is the same end", () => {
+  const story = running();
+  for (const jitter of [0, 3, -4]) {
+    const at = instant(5_000);
+    story.hear({
+      kind: "exit",
+      source: "docker",
+      at: { ...at, monotonicMicroseconds: at.monotonicMicroseconds + jitter },
+      containerId: idOf(1),
+      exitCode: 1,
+      mainPid: null,
+      oomReported: false,
+    });
+    story.container(5_100, 1, { mainPid: 600, startedAt: instant(5_100) });
+  }
+  assert.equal(story.to(60_000).exits.length, 1);
+});

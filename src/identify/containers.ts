@@ -1,0 +1,237 @@
+import type { RuntimeObservation, RuntimeSourceName } from "../model/container.ts";
+import type { Identity } from "../model/identity.ts";
+import type { ExitRecord, KillRecord } from "../model/record.ts";
+import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
+import { type Entry, STAMP_SLACK } from "./entry.ts";
+import { type ExitSurroundings, markTold, nextExit } from "./exits.ts";
+import { type Identified, identifyKill, shelfOf } from "./identity.ts";
+import { Inventory, type InventoryState } from "./inventory.ts";
+import { type Shelf, type ToldKill, ToldKills, toldKill } from "./told-kills.ts";
+import { OUTLIVED_MICROSECONDS } from "./visibility.ts";
+
+/** Everything that must survive a restart of the agent within one boot, as plain data. */
+export interface ContainersState {
+  readonly inventory: InventoryState;
+  readonly kills: readonly ToldKill[];
+  readonly watchingSince: number | null;
+  readonly wallOffset: number | null;
+}
+
+interface ToldBefore {
+  readonly id: string;
+  readonly wallMicroseconds: number;
+  readonly exitCode: number | null;
+}
+
+/** While a daemon is away, kills that wait for it are looked at again this often. */
+const LOOK_AGAIN_MICROSECONDS = SECOND / 2;
+const SOON_MICROSECONDS = SECOND;
+/** Kills of which neither container nor pod is known are looked at again when a container becomes known, for so long. */
+const UNPLACED_MICROSECONDS = 60 * SECOND;
+
+/**
+ * Whose it was. Hears what runtimes say of containers, in any order, late, doubled or missing; says whose each kill was,
+ * and tells each end of a container once, after its kills.
+ *
+ * In each turn of the loop: `advance`, `observe` what came, render kills (`identify`), `killTold` for each record that
+ * leaves, `takeChanged` (the ledger renders those again), `takeExits`. Call `advance` before the first `observe`: without a
+ * state, ends before it are history and not told.
+ */
+export class Containers {
+  readonly #inventory: Inventory;
+  readonly #kills = new ToldKills();
+  #watchingSince: number | null;
+  /** Wall clock less monotonic clock, µs; `null` before anybody said anything. */
+  #wallOffset: number | null;
+  #now = 0;
+  /** Kills whose identity may have changed. */
+  readonly #dirty = new Set<string>();
+  /** Kills to look at again, and when. */
+  readonly #again = new Map<string, number>();
+  /** Containers with an end to tell, and when to look. */
+  readonly #exits = new Map<string, number>();
+  /** Sources that cannot be heard: they may know of ends that we do not. */
+  readonly #deaf = new Set<RuntimeSourceName>();
+  /** Exits told by an earlier process, until the clocks are known. */
+  readonly #toldBefore: ToldBefore[] = [];
+
+  constructor(state: ContainersState | null) {
+    this.#inventory = new Inventory(state?.inventory ?? null);
+    this.#watchingSince = state?.watchingSince ?? null;
+    this.#wallOffset = state?.wallOffset ?? null;
+    for (const { source } of state?.inventory.lists ?? []) this.#deaf.add(source);
+    for (const entry of state?.inventory.entries ?? []) {
+      for (const source of entry.sources) this.#deaf.add(source);
+      this.#exits.set(entry.id, 0);
+    }
+    for (const kill of state?.kills ?? []) this.#file(kill);
+  }
+
+  /** Takes in what a runtime said. Never throws, whatever it says. */
+  observe(observation: RuntimeObservation): void {
+    const { at, source } = observation;
+    // A runtime's own stamps may be hours off; ours say so by being exact.
+    if (this.#wallOffset === null || at.uncertaintyMicroseconds === 0) {
+      this.#wallOffset = at.wallMicroseconds - at.monotonicMicroseconds;
+      this.#settleTold(this.#wallOffset);
+    }
+    for (const entry of this.#inventory.observe(observation, this.#now)) this.#touch(entry);
+    if (observation.kind === "list" && this.#deaf.delete(source)) {
+      for (const { kill } of this.#kills.all()) this.#dirty.add(kill.id);
+    }
+  }
+
+  /**
+   * A source of runtimes broke (`false`) or is up: until it has told its list again it may know of ends that we do not,
+   * and a main process of which nothing is heard is not taken to be alive.
+   */
+  sourceChanged(source: RuntimeSourceName, up: boolean): void {
+    if (!up) this.#deaf.add(source);
+  }
+
+  /** It is now `now` (µs, monotonic). */
+  advance(now: number): void {
+    this.#now = Math.max(this.#now, now);
+    this.#watchingSince ??= this.#now;
+  }
+
+  /** Whose the kill was, by all that is known now. Changes nothing. */
+  identify(kill: KillRecord, at: Instant): Identity {
+    return this.#identify(kill, at).identity;
+  }
+
+  /** A kill was opened or amended, or is known from a journal: ends of its container need it. */
+  killTold(kill: KillRecord, at: Instant): void {
+    const told = toldKill(kill, at);
+    this.#dirty.delete(kill.id);
+    const { identity, place } = this.#file(told);
+    if (place.entry === null) return;
+    this.#exits.set(
+      place.entry.id,
+      Math.min(this.#exits.get(place.entry.id) ?? this.#now, this.#now),
+    );
+    if (identity.main !== true) return;
+    for (const id of this.#kills.idsOn(shelfOf(place))) {
+      if (id !== kill.id) this.#dirty.add(id);
+    }
+  }
+
+  /** An exit was told by an earlier process (from the journal): whoever tells of this end again, it is not told again. */
+  exitTold({ at, container, exitCode }: ExitRecord): void {
+    const wallMicroseconds = parseFormattedWall(at);
+    if (wallMicroseconds === null) return;
+    this.#toldBefore.push({ id: container.id, wallMicroseconds, exitCode });
+    if (this.#wallOffset !== null) this.#settleTold(this.#wallOffset);
+  }
+
+  /** Ids of kills whose identity changed since they were told: their records are to be rendered again. */
+  takeChanged(): readonly string[] {
+    for (const [id, dueAt] of this.#again) {
+      if (dueAt <= this.#now) this.#dirty.add(id);
+    }
+    const changed: string[] = [];
+    for (const id of this.#dirty) {
+      const filed = this.#kills.get(id);
+      this.#again.delete(id);
+      if (filed === undefined) continue;
+      const { identity } = this.#file(filed.kill);
+      if (JSON.stringify(identity) !== filed.said) changed.push(id);
+    }
+    this.#dirty.clear();
+    return changed;
+  }
+
+  /** Ends whose kills have been told by now, oldest first. Each is told once. */
+  takeExits(): readonly ExitRecord[] {
+    const records: ExitRecord[] = [];
+    for (const [id, lookAt] of this.#exits) {
+      if (lookAt <= this.#now) this.#takeExitsOf(id, records);
+    }
+    return records.sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
+  }
+
+  /** True when `takeChanged` or `takeExits` would give something within a second. */
+  get pending(): boolean {
+    if (this.#dirty.size > 0) return true;
+    const soon = this.#now + SOON_MICROSECONDS;
+    return isAnyBefore(this.#again, soon) || isAnyBefore(this.#exits, soon);
+  }
+
+  state(): ContainersState {
+    return {
+      inventory: this.#inventory.state(),
+      kills: [...this.#kills.all()].map(({ kill }) => kill),
+      watchingSince: this.#watchingSince,
+      wallOffset: this.#wallOffset,
+    };
+  }
+
+  #identify(kill: Omit<ToldKill, "id" | "at">, at: Instant): Identified {
+    const around = {
+      inventory: this.#inventory,
+      kills: this.#kills,
+      audible: ({ sources }: Entry) => sources.some((source) => !this.#deaf.has(source)),
+      now: this.#now,
+    };
+    return identifyKill(around, kill, at);
+  }
+
+  #file(kill: ToldKill): Identified {
+    const identified = this.#identify(kill, kill.at);
+    const { identity, place } = identified;
+    this.#kills.put(kill, shelfOf(place), JSON.stringify(identity));
+    if (identity.visibility === "pending") {
+      const settled = kill.at.monotonicMicroseconds + OUTLIVED_MICROSECONDS;
+      this.#again.set(kill.id, Math.max(settled, this.#now + LOOK_AGAIN_MICROSECONDS));
+    }
+    return identified;
+  }
+
+  #settleTold(wallOffset: number): void {
+    for (const { id, wallMicroseconds, exitCode } of this.#toldBefore.splice(0)) {
+      const monotonicMicroseconds = wallMicroseconds - wallOffset;
+      const at = { monotonicMicroseconds, wallMicroseconds, uncertaintyMicroseconds: STAMP_SLACK };
+      const ending = { source: null, at, exitCode, pid: null, oomReported: null };
+      this.#inventory.conclude(id, { ...ending, heardAt: this.#now, told: true });
+    }
+  }
+
+  /** Something new was said of a container: its kills, those of its pod and those of nobody may be told better. */
+  #touch(entry: Entry): void {
+    this.#exits.set(entry.id, this.#now);
+    const uid = entry.facts.podUid?.value;
+    const shelves: Shelf[] = [`container ${entry.id}`, "unplaced"];
+    if (uid !== undefined) shelves.push(`pod ${uid}`);
+    const recent = this.#now - UNPLACED_MICROSECONDS;
+    for (const shelf of shelves) {
+      for (const { id, at } of this.#kills.on(shelf)) {
+        if (shelf !== "unplaced" || at.monotonicMicroseconds >= recent) this.#dirty.add(id);
+      }
+    }
+  }
+
+  #takeExitsOf(id: string, records: ExitRecord[]): void {
+    this.#exits.delete(id);
+    const entry = this.#inventory.byId(id);
+    if (entry === undefined) return;
+    const around: ExitSurroundings = {
+      inventory: this.#inventory,
+      kills: this.#kills,
+      watchingSince: this.#watchingSince ?? 0,
+      wallOffset: this.#wallOffset ?? 0,
+    };
+    for (let next = nextExit(around, entry); next !== null; next = nextExit(around, entry)) {
+      if (next.dueAt > this.#now) {
+        this.#exits.set(id, next.dueAt);
+        return;
+      }
+      markTold(this.#inventory, entry, next.held);
+      records.push(next.record);
+    }
+  }
+}
+
+function isAnyBefore(times: ReadonlyMap<string, number>, moment: number): boolean {
+  for (const time of times.values()) if (time <= moment) return true;
+  return false;
+}

@@ -1,0 +1,167 @@
+import type { ContainerFacts, ExitObservation, RuntimeSourceName } from "../model/container.ts";
+import { type Instant, SECOND } from "../model/time.ts";
+import type { Facts } from "./facts.ts";
+
+/** Somebody said that the main process of a container ran. */
+export interface Start {
+  readonly pid: number | null;
+  /** µs, monotonic. */
+  readonly startedAt: number | null;
+  /** The same by the runtime's own clock (wall µs), which it repeats to the digit; conversions of it differ. */
+  readonly startedWall: number | null;
+  /** First and last moment (µs, monotonic) at which this was said; the process lived then when `pid` is known. */
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+  readonly restarts: number | null;
+  /** Our clock when we heard of it first (µs, monotonic). */
+  readonly heardAt: number;
+}
+
+/** Somebody said that the main process ended; `source` is `null` when nobody did and it must have. */
+export interface Ending {
+  readonly source: RuntimeSourceName | null;
+  readonly at: Instant;
+  readonly exitCode: number | null;
+  readonly pid: number | null;
+  readonly oomReported: boolean | null;
+  readonly heardAt: number;
+  /** An exit record was told for it. */
+  readonly told: boolean;
+}
+
+/** Whether a source has the container, and since when (µs, monotonic) we know. */
+export interface Presence {
+  readonly present: boolean;
+  readonly at: number;
+}
+
+/** All that was said about one container, as plain data: sets that may be told in any order and any number of times. */
+export interface Entry {
+  readonly id: string;
+  readonly facts: Facts;
+  starts: readonly Start[];
+  endings: readonly Ending[];
+  /** Moments (µs, monotonic) at which a runtime reported an OOM kill in it. */
+  reports: readonly number[];
+  readonly presence: { [Name in RuntimeSourceName]?: Presence };
+  /** The sources that described it. */
+  sources: readonly RuntimeSourceName[];
+  sandbox: boolean;
+  /** When the last word about it was heard, by our clock (µs, monotonic). */
+  heardAt: number;
+}
+
+export function newEntry(id: string): Entry {
+  return {
+    id,
+    facts: {},
+    starts: [],
+    endings: [],
+    reports: [],
+    presence: {},
+    sources: [],
+    sandbox: false,
+    heardAt: 0,
+  };
+}
+
+/** A container restarted in a loop has many runs; the latest matter. */
+const STARTS_KEPT = 16;
+const ENDINGS_KEPT = 32;
+const REPORTS_KEPT = 64;
+
+/** True when it says something new. */
+export function addStart(entry: Entry, said: ContainerFacts, at: number, heardAt: number): boolean {
+  if (said.mainPid === null && said.startedAt === null) return false;
+  const start: Start = {
+    pid: said.mainPid,
+    startedAt: said.startedAt?.monotonicMicroseconds ?? null,
+    startedWall: said.startedAt?.wallMicroseconds ?? null,
+    firstSeen: at,
+    lastSeen: at,
+    restarts: said.restarts,
+    heardAt,
+  };
+  const same = (one: Start) => one.pid === start.pid && one.startedWall === start.startedWall;
+  const known = entry.starts.find(same);
+  const merged = known === undefined ? start : mergeStarts(known, start);
+  const others = entry.starts.filter((one) => !same(one));
+  entry.starts = newest([...others, merged], startTime, STARTS_KEPT);
+  // That it still lives is news only to kills which wait for it, and those look by themselves.
+  return known === undefined || known.restarts !== merged.restarts;
+}
+
+function mergeStarts(one: Start, other: Start): Start {
+  return {
+    ...one,
+    firstSeen: Math.min(one.firstSeen, other.firstSeen),
+    lastSeen: Math.max(one.lastSeen, other.lastSeen),
+    restarts: smaller(one.restarts, other.restarts),
+    heardAt: Math.min(one.heardAt, other.heardAt),
+  };
+}
+
+/** Docker counts a restart before it starts again, while it still tells the run before: the smaller count is this run's. */
+export function smaller(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
+}
+
+export function startTime({ startedAt, firstSeen }: Start): number {
+  return startedAt ?? firstSeen;
+}
+
+/** True when it is new. */
+export function addExit(entry: Entry, exit: ExitObservation, heardAt: number): boolean {
+  const ending: Ending = {
+    source: exit.source,
+    at: exit.at,
+    exitCode: exit.exitCode,
+    pid: exit.mainPid,
+    oomReported: exit.oomReported,
+    heardAt,
+    told: false,
+  };
+  return addEnding(entry, ending);
+}
+
+/** A stamp of the wall clock is the same moment, however often it was converted. True when it is new. */
+export function addEnding(entry: Entry, said: Ending): boolean {
+  const twins = entry.endings.filter(({ at }) => at.wallMicroseconds === said.at.wallMicroseconds);
+  const ending = { ...said, at: twins[0]?.at ?? said.at };
+  const known = twins.some(
+    (one) =>
+      one.source === ending.source &&
+      one.pid === ending.pid &&
+      one.exitCode === ending.exitCode &&
+      one.oomReported === ending.oomReported &&
+      (one.told || !ending.told),
+  );
+  if (known) return false;
+  entry.endings = newest([...entry.endings, ending], endTime, ENDINGS_KEPT);
+  return true;
+}
+
+export function endTime({ at }: Ending): number {
+  return at.monotonicMicroseconds;
+}
+
+export function addReport(entry: Entry, at: number): boolean {
+  if (entry.reports.includes(at)) return false;
+  entry.reports = newest([...entry.reports, at], (moment) => moment, REPORTS_KEPT);
+  return true;
+}
+
+function newest<Item>(items: Item[], time: (item: Item) => number, kept: number): Item[] {
+  return items.sort((one, other) => time(one) - time(other)).slice(-kept);
+}
+
+/** When it went, by every source that ever had it (µs, monotonic); `null` while one has it or none ever told of it. */
+export function goneAt({ presence }: Entry): number | null {
+  const all = Object.values(presence);
+  if (all.length === 0 || all.some(({ present }) => present)) return null;
+  return Math.max(...all.map(({ at }) => at));
+}
+
+/** Stamps of two sources for the same moment in a container's life differ by at most this. */
+export const STAMP_SLACK = SECOND;

@@ -1,0 +1,117 @@
+import type { RuntimeSourceName } from "../model/container.ts";
+import type { Identity } from "../model/identity.ts";
+import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
+import type { ContainerRecord, PodRecord } from "../model/record.ts";
+import type { Instant } from "../model/time.ts";
+import { type Entry, goneAt } from "./entry.ts";
+import { containerOf, podOf } from "./facts.ts";
+import type { Inventory } from "./inventory.ts";
+import { locate, type Place, type Placed } from "./locate.ts";
+import type { Run } from "./runs.ts";
+import { limitScope } from "./scope.ts";
+import type { Shelf, ToldKills } from "./told-kills.ts";
+import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
+
+export interface Surroundings {
+  readonly inventory: Inventory;
+  readonly kills: ToldKills;
+  /** Whether the ends of this container's processes can be heard of. */
+  readonly audible: (entry: Entry) => boolean;
+  readonly now: number;
+}
+
+export type Identifiable = Placed & { readonly witnesses: readonly SourceName[] };
+
+export interface Identified {
+  readonly identity: Identity;
+  readonly place: Place;
+}
+
+export function identifyKill(around: Surroundings, kill: Identifiable, at: Instant): Identified {
+  const place = locate(around.inventory, kill, at);
+  const { entry, run, path } = place;
+  const main = isMain(run, kill.victim.pid);
+  const identity: Identity = {
+    container: containerRecord(place),
+    pod: podRecord(around.inventory, place),
+    unit: path?.unit?.name ?? null,
+    main,
+    visibility: visibilityOf({
+      at,
+      main,
+      run,
+      mainKilled: entry !== null && run !== null && wasMainKilled(around.kills, entry, run, at),
+      over: entry === null || run === null ? null : overAt(around.inventory, entry, run),
+      audible: entry !== null && around.audible(entry),
+      now: around.now,
+    }),
+    scope: limitScope(kill, place.containerPath),
+    witnesses: witnessesOf(kill.witnesses, entry?.sources ?? []),
+  };
+  return { identity, place };
+}
+
+export function shelfOf({ containerId, path }: Place): Shelf {
+  if (containerId !== null) return `container ${containerId}`;
+  return path?.pod ? `pod ${path.pod.uid}` : "unplaced";
+}
+
+/** Whether `pid` is the main process of this life; `null` when either is not known. */
+export function isMain(run: Run | null, pid: number | null): boolean | null {
+  return run === null || run.pid === null || pid === null ? null : run.pid === pid;
+}
+
+/** When a life must have been over although nobody told its end (µs, monotonic); `null` when its end is told or it goes on. */
+export function overAt(inventory: Inventory, entry: Entry, run: Run): number | null {
+  if (run.end !== null) return null;
+  const runs = inventory.runs(entry);
+  const next = runs[runs.indexOf(run) + 1];
+  return next === undefined ? goneAt(entry) : next.from;
+}
+
+function wasMainKilled(kills: ToldKills, entry: Entry, run: Run, at: Instant): boolean {
+  return kills.on(`container ${entry.id}`).some((other) => {
+    if (isMain(run, other.victim.pid) !== true) return false;
+    const distance = Math.abs(other.at.monotonicMicroseconds - at.monotonicMicroseconds);
+    const slack = other.at.uncertaintyMicroseconds + at.uncertaintyMicroseconds;
+    return distance <= slack + TOGETHER_MICROSECONDS;
+  });
+}
+
+/** `null` also for the pause container of a pod, which is nobody's workload. */
+export function containerRecord({ entry, run, path, containerId }: Place): ContainerRecord | null {
+  if (containerId === null || entry?.sandbox === true) return null;
+  const runtime = path?.container?.id === containerId ? path.container.runtime : null;
+  return containerOf(containerId, entry?.facts ?? {}, runtime, run?.restarts ?? null);
+}
+
+/** What labels say, completed by what the path says and by what other containers of the same pod say. */
+export function podRecord(inventory: Inventory, { entry, path }: Place): PodRecord | null {
+  const own = entry === null ? null : podOf(entry.facts);
+  const uid = own?.uid ?? path?.pod?.uid ?? null;
+  const sibling = uid === null || own?.name ? null : siblingPod(inventory, uid);
+  if (own === null && uid === null) return null;
+  return {
+    namespace: own?.namespace ?? sibling?.namespace ?? null,
+    name: own?.name ?? sibling?.name ?? null,
+    uid,
+    container: entry?.sandbox === true ? null : (own?.container ?? null),
+    qosClass: own?.qosClass ?? path?.pod?.qosClass ?? sibling?.qosClass ?? null,
+    owner: own?.owner ?? sibling?.owner ?? null,
+  };
+}
+
+function siblingPod(inventory: Inventory, uid: string): PodRecord | null {
+  const named = inventory.byPod(uid).filter(({ facts }) => facts.podName !== undefined);
+  named.sort((one, other) => (one.id < other.id ? -1 : 1));
+  const [first] = named;
+  return first === undefined ? null : podOf(first.facts);
+}
+
+function witnessesOf(
+  kernel: readonly SourceName[],
+  runtimes: readonly RuntimeSourceName[],
+): readonly SourceName[] {
+  const all = new Set<SourceName>([...kernel, ...runtimes]);
+  return SOURCE_NAMES.filter((name) => all.has(name));
+}

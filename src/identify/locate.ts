@@ -1,0 +1,76 @@
+import type { KillRecord } from "../model/record.ts";
+import type { Instant } from "../model/time.ts";
+import { type CgroupIdentity, parseCgroupPath } from "./cgroup-path.ts";
+import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
+import type { Inventory } from "./inventory.ts";
+import { type Run, runAt } from "./runs.ts";
+
+/** Where a kill happened, as far as is known. */
+export interface Place {
+  readonly path: CgroupIdentity | null;
+  /** The container's id; known from the path alone when `entry` is `null`. */
+  readonly containerId: string | null;
+  /** The cgroup of the container, or `null`. */
+  readonly containerPath: string | null;
+  readonly entry: Entry | null;
+  /** The life of its main process in which the kill happened. */
+  readonly run: Run | null;
+}
+
+/** What is needed of a kill to find its place. */
+export type Placed = Pick<KillRecord, "cgroup" | "limit"> & {
+  readonly victim: Pick<KillRecord["victim"], "pid">;
+};
+
+export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
+  // A limit of a container is hit from within it, also when nobody saw where the victim was.
+  const text = kill.cgroup.path ?? kill.limit.cgroup;
+  const path = text === null ? null : parseCgroupPath(text);
+  const time = at.monotonicMicroseconds;
+  const entry =
+    (path?.container ? inventory.byId(path.container.id) : undefined) ??
+    (text === null ? undefined : byPath(inventory, text, time, path)) ??
+    (kill.cgroup.path === null ? byMainPid(inventory, kill.victim.pid, time) : undefined) ??
+    null;
+  const owner = entry !== null && entry.id === path?.container?.id ? path.container.path : null;
+  return {
+    path,
+    containerId: entry?.id ?? path?.container?.id ?? null,
+    containerPath: owner ?? entry?.facts.cgroupPath?.value ?? path?.container?.path ?? null,
+    entry,
+    run: entry === null ? null : runAt(inventory.runs(entry), time, kill.victim.pid),
+  };
+}
+
+/** The container whose cgroup is `path` or the nearest above it; never one above a container that the path itself names. */
+function byPath(
+  inventory: Inventory,
+  path: string,
+  at: number,
+  parsed: CgroupIdentity | null,
+): Entry | undefined {
+  const top = parsed?.container?.path.length ?? 1;
+  for (let one = path; one.length > top; one = one.slice(0, Math.max(0, one.lastIndexOf("/")))) {
+    const owner = inventory.byPath(one).findLast((entry) => isThere(inventory, entry, at));
+    if (owner !== undefined) return owner;
+  }
+  return undefined;
+}
+
+/** Whether the container existed then, as far as is known. */
+function isThere(inventory: Inventory, entry: Entry, at: number): boolean {
+  const gone = goneAt(entry);
+  if (gone !== null && at > gone + STAMP_SLACK) return false;
+  const [first] = inventory.runs(entry);
+  return first === undefined || at >= first.from - STAMP_SLACK;
+}
+
+/** The container whose main process had the victim's pid then: pids come again, lives tell which is meant. */
+function byMainPid(inventory: Inventory, pid: number | null, at: number): Entry | undefined {
+  if (pid === null) return undefined;
+  return inventory.byPid(pid).findLast((entry) => {
+    const run = runAt(inventory.runs(entry), at, pid);
+    const gone = goneAt(entry);
+    return run?.pid === pid && (gone === null || at <= gone + STAMP_SLACK);
+  });
+}

@@ -1,0 +1,192 @@
+import {
+  type Ending,
+  type Entry,
+  endTime,
+  STAMP_SLACK,
+  type Start,
+  smaller,
+  startTime,
+} from "./entry.ts";
+
+/** One life of a container's main process. Times are µs, monotonic. */
+export interface Run {
+  readonly pid: number | null;
+  /** When it began, as near as is known; -Infinity for the first when nobody said. */
+  readonly from: number;
+  /** When somebody last said that it lived. */
+  readonly lastAlive: number;
+  readonly restarts: number | null;
+  /** All that was said of its end, the earliest first; empty while it lives or when nobody noticed. */
+  readonly endings: readonly Ending[];
+  /** When it ended. */
+  readonly end: number | null;
+  /** Our clock when we first heard of it. */
+  readonly heardAt: number;
+}
+
+interface Draft {
+  pid: number | null;
+  startedAt: number | null;
+  firstSeen: number;
+  lastAlive: number;
+  restarts: number | null;
+  heardAt: number;
+  readonly endings: Ending[];
+}
+
+/**
+ * The lives of a container, oldest first: a function of what was said, not of the order in which it was said. A main pid
+ * is one life; statements without a pid join the life that they fit best.
+ */
+export function runsOf(entry: Entry): readonly Run[] {
+  const drafts: Draft[] = [];
+  const starts = entry.starts.toSorted((one, other) => startTime(one) - startTime(other));
+  for (const start of starts.filter(({ pid }) => pid !== null)) joinStart(drafts, start);
+  for (const start of starts.filter(({ pid }) => pid === null)) joinStart(drafts, start);
+  const endings = entry.endings.toSorted(compareEndings);
+  for (const ending of endings.filter(({ pid }) => pid !== null)) joinEnding(drafts, ending);
+  drafts.sort(compareDrafts);
+  for (const ending of endings.filter(({ pid }) => pid === null)) {
+    joinNameless(drafts, ending);
+    drafts.sort(compareDrafts);
+  }
+  return finish(drafts);
+}
+
+function compareEndings(one: Ending, other: Ending): number {
+  return endTime(one) - endTime(other) || (String(one.source) < String(other.source) ? -1 : 1);
+}
+
+function joinStart(drafts: Draft[], start: Start): void {
+  const draft = drafts.find((one) => sameStart(one, start));
+  if (draft === undefined) {
+    const { pid, startedAt, firstSeen, restarts, heardAt } = start;
+    const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : start.lastSeen;
+    drafts.push({ pid, startedAt, firstSeen, lastAlive, restarts, heardAt, endings: [] });
+    return;
+  }
+  draft.startedAt = smaller(draft.startedAt, start.startedAt);
+  draft.firstSeen = Math.min(draft.firstSeen, start.firstSeen);
+  draft.heardAt = Math.min(draft.heardAt, start.heardAt);
+  if (start.pid === null) {
+    // Told after the run: by then Docker may have counted the next restart.
+    draft.restarts ??= start.restarts;
+    return;
+  }
+  draft.restarts = smaller(draft.restarts, start.restarts);
+  draft.lastAlive = Math.max(draft.lastAlive, start.lastSeen);
+}
+
+function sameStart(draft: Draft, { pid, startedAt, firstSeen }: Start): boolean {
+  if (pid !== null && draft.pid !== pid) return false;
+  if (draft.startedAt !== null && startedAt !== null) {
+    return Math.abs(draft.startedAt - startedAt) <= STAMP_SLACK;
+  }
+  if (pid !== null) return true;
+  return startedAt === null ? firstSeen >= draft.firstSeen : startedAt <= draft.firstSeen;
+}
+
+/** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
+function joinEnding(drafts: Draft[], ending: Ending): void {
+  const at = endTime(ending);
+  const same = drafts.filter(({ pid }) => pid === ending.pid).sort(compareDrafts);
+  const begun = same.filter((draft) => beginOf(draft) <= at + STAMP_SLACK);
+  const nameless = () =>
+    drafts.filter((one) => one.pid === null && beginOf(one) <= at + STAMP_SLACK).at(-1);
+  const draft = begun.at(-1) ?? same[0] ?? nameless();
+  if (draft === undefined) {
+    drafts.push(unseen(ending));
+    return;
+  }
+  draft.pid = ending.pid;
+  draft.endings.push(ending);
+}
+
+function unseen(ending: Ending): Draft {
+  const { pid, heardAt } = ending;
+  const firstSeen = endTime(ending);
+  const lastAlive = Number.NEGATIVE_INFINITY;
+  return {
+    pid,
+    startedAt: null,
+    firstSeen,
+    lastAlive,
+    restarts: null,
+    heardAt,
+    endings: [ending],
+  };
+}
+
+/** An end without a pid goes to the life it fits best: one that ended then, or one that was on and has no end. */
+function joinNameless(drafts: Draft[], ending: Ending): void {
+  let best: Draft | undefined;
+  let bestMisfit = STAMP_SLACK;
+  for (const [index, draft] of drafts.entries()) {
+    const next = drafts[index + 1];
+    const misfit = misfitOf(draft, next === undefined ? null : beginOf(next), ending);
+    if (misfit > bestMisfit || (misfit === bestMisfit && best !== undefined && !isOpen(draft))) {
+      continue;
+    }
+    best = draft;
+    bestMisfit = misfit;
+  }
+  if (best === undefined) drafts.push(unseen(ending));
+  else best.endings.push(ending);
+}
+
+function isOpen({ endings }: Draft): boolean {
+  return endings.length === 0;
+}
+
+/** µs by which the end lies off this life. A source that gave its end already is taken at its word, if another life fits. */
+function misfitOf(draft: Draft, nextBegin: number | null, ending: Ending): number {
+  const at = endTime(ending);
+  const known = draft.endings.map((one) => Math.abs(endTime(one) - at));
+  if (known.length > 0) {
+    const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
+    return Math.min(...known) + (again ? STAMP_SLACK / 2 : 0);
+  }
+  const begin = draft.startedAt ?? Number.NEGATIVE_INFINITY;
+  return Math.max(0, begin - at, nextBegin === null ? 0 : at - nextBegin);
+}
+
+function beginOf({ startedAt, firstSeen }: Draft): number {
+  return startedAt ?? firstSeen;
+}
+
+function compareDrafts(one: Draft, other: Draft): number {
+  return beginOf(one) - beginOf(other) || (one.pid ?? 0) - (other.pid ?? 0);
+}
+
+function finish(drafts: readonly Draft[]): readonly Run[] {
+  let before: number | null = null;
+  return drafts.map((draft, index) => {
+    const { pid, lastAlive, restarts, heardAt } = draft;
+    const endings = draft.endings.toSorted(compareEndings);
+    const [first] = endings;
+    const end = first === undefined ? null : endTime(first);
+    const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
+    const from = draft.startedAt ?? unknown;
+    before = end;
+    return { pid, from, lastAlive, restarts, endings, end, heardAt };
+  });
+}
+
+/**
+ * The life in which process `pid` was killed at `at`; `null` when it fell between the lives we know. A cgroup may be used
+ * a little before the runtime's own stamp of the start.
+ */
+export function runAt(runs: readonly Run[], at: number, pid: number | null): Run | null {
+  const own = runs.filter((run) => run.pid !== null && run.pid === pid && isAround(run, at));
+  if (own.length > 0) return own.at(-1) ?? null;
+  const index = runs.findLastIndex(({ from }) => from <= at);
+  const run = runs[index] ?? runs[0] ?? null;
+  if (run === null || index < 0 || run.end === null || at <= run.end) return run;
+  const next = runs[index + 1];
+  if (next === undefined) return at - run.end <= STAMP_SLACK ? run : null;
+  return at - run.end < next.from - at ? run : next;
+}
+
+function isAround({ from, end }: Run, at: number): boolean {
+  return at >= from - STAMP_SLACK && (end === null || at <= end + STAMP_SLACK);
+}

@@ -1,0 +1,39 @@
+import type { Visibility } from "../model/record.ts";
+import { type Instant, SECOND } from "../model/time.ts";
+import type { Run } from "./runs.ts";
+
+/** A main process that ends within this after a kill did not outlive it. */
+export const TOGETHER_MICROSECONDS = SECOND;
+/** A main process of whose end nobody heard for so long after a kill outlived it. */
+export const OUTLIVED_MICROSECONDS = 3 * SECOND;
+/** A daemon that was away for so long may have forgotten. */
+export const PATIENCE_MICROSECONDS = 30 * SECOND;
+
+export interface Circumstances {
+  readonly at: Instant;
+  readonly main: boolean | null;
+  readonly run: Run | null;
+  /** The main process was killed within a second of this kill. */
+  readonly mainKilled: boolean;
+  /** When the run must have been over although nobody told its end (µs, monotonic): the next began, or it is gone. */
+  readonly over: number | null;
+  /** Sources that would have told an end can be heard. */
+  readonly audible: boolean;
+  readonly now: number;
+}
+
+/** Whether anybody could notice: did the container's main process outlive the kill? */
+export function visibilityOf(kill: Circumstances): Visibility {
+  const { run, over, audible, now } = kill;
+  if (kill.main === true || kill.mainKilled) return "visible";
+  if (run === null) return "unknown";
+  const at = kill.at.monotonicMicroseconds;
+  const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
+  if (run.end !== null) return run.end <= together ? "visible" : "invisible";
+  if (run.lastAlive > together) return "invisible";
+  if (over !== null) return over <= together ? "visible" : "unknown";
+  if (run.pid === null) return "unknown";
+  if (now < at + OUTLIVED_MICROSECONDS) return "pending";
+  if (audible) return "invisible";
+  return now < at + PATIENCE_MICROSECONDS ? "pending" : "unknown";
+}
