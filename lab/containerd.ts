@@ -11,9 +11,6 @@ import { processesNaming, removeCgroups, unmountBelow } from "./leftovers.ts";
 const IMAGE = "oomwitness.test/box:1";
 const START_MILLISECONDS = 60_000;
 
-/** Who makes the cgroups of containers: runc in the file system, or systemd as scopes. */
-export type CgroupDriver = "cgroupfs" | "systemd";
-
 /** Why no containerd can be started here; `null` when it can. */
 export function whyNoContainerd(): string | null {
   const possible = killsPossible();
