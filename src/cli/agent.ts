@@ -9,7 +9,13 @@ import { localOffsetMinutes } from "./console.ts";
 import { atMost } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
 import { CliError, type ExitStatus, messageOf } from "./errors.ts";
-import { type ListenAddress, type RawOptions, requiredNumber, textOption } from "./options.ts";
+import {
+  flagOption,
+  type ListenAddress,
+  type RawOptions,
+  requiredNumber,
+  textOption,
+} from "./options.ts";
 import { lockState } from "./state-lock.ts";
 
 /** Longest time from the signal to the end. */
@@ -136,6 +142,10 @@ class Agent {
         view,
         log: this.#store,
         clock: this.#context.host.clock,
+        compat: {
+          compat: this.#options["compatMetrics"] !== false,
+          moreCompat: flagOption(this.#options, "moreCompatMetrics"),
+        },
         otherDrops: () => [{ what: "store", count: this.#store?.dropped() ?? 0 }],
         report: (sentence) => this.#say(sentence),
       });

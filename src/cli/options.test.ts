@@ -4,6 +4,7 @@ import { HostError } from "../host/host.ts";
 import { isUnicode, wantsColour } from "./console.ts";
 import { CliError, describeError } from "./errors.ts";
 import {
+  filterOption,
   parseCount,
   parseListen,
   parseMoment,
@@ -21,6 +22,15 @@ test("addresses", () => {
   for (const wrong of ["9137", "::1:9137", "a b:1", "h:65536", "h:", "h:-1", "[::1]", ""]) {
     assert.throws(() => parseListen(wrong), /ADDRESS:PORT/, wrong);
   }
+});
+
+test("an owner that is given as nothing narrows nothing", () => {
+  assert.deepEqual(filterOption({ pod: "", container: "" }), {});
+  assert.deepEqual(filterOption({ pod: "cart-0", namespace: "shop", invisible: true }), {
+    pod: "cart-0",
+    namespace: "shop",
+    invisible: true,
+  });
 });
 
 test("sizes are powers of 1024", () => {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import type { RecordFilter } from "../sinks/record-filter.ts";
 import { parseTimeBound } from "../sinks/time-bound.ts";
 import { CliError } from "./errors.ts";
 
@@ -17,6 +18,19 @@ export function numberOption(options: RawOptions, name: string): number | null {
 
 export function flagOption(options: RawOptions, name: string): boolean {
   return options[name] === true;
+}
+
+/** `--container`, `--pod`, `--namespace`, `--invisible`: whose records are wanted. */
+export function filterOption(options: RawOptions): RecordFilter {
+  const container = textOption(options, "container") || null;
+  const pod = textOption(options, "pod") || null;
+  const namespace = textOption(options, "namespace") || null;
+  return {
+    ...(container !== null && { container }),
+    ...(pod !== null && { pod }),
+    ...(namespace !== null && { namespace }),
+    ...(flagOption(options, "invisible") && { invisible: true }),
+  };
 }
 
 export function requiredNumber(options: RawOptions, name: string): number {

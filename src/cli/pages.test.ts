@@ -5,9 +5,9 @@ import { matchGolden } from "../../test/golden.ts";
 import type { KillRecord, SourceRecord } from "../model/record.ts";
 import type { LineOptions } from "../sinks/terminal-style.ts";
 import { textColumns } from "../sinks/terminal-text.ts";
-import { killRecord, LEDGER } from "../sinks/testing/records.ts";
+import { CONTAINER, exitRecord, killRecord, LEDGER } from "../sinks/testing/records.ts";
 import { formatDoctor } from "./doctor.ts";
-import { formatKills } from "./list.ts";
+import { formatExits, formatKills } from "./list.ts";
 import { isPassed, type SelftestResult } from "./selftest.ts";
 import { formatSelftest, jsonSelftest } from "./selftest-report.ts";
 import { formatKillPage } from "./show.ts";
@@ -103,6 +103,30 @@ test("list, in 80 columns", () => {
   golden("list", formatKills([POD, UNKNOWN, KNOWN], BOOT, NARROW));
 });
 
+test("list in a machine without containers keeps its columns", () => {
+  const bare = { ...KNOWN, victim: { ...KNOWN.victim, main: null } };
+  assert.match(formatKills([bare], BOOT, NARROW)[0] ?? "", /PROCESS +MEMORY +LIMIT +WHOSE$/);
+});
+
+test("list --exits, in 80 columns and on a pipe", () => {
+  const exits = [
+    exitRecord(1),
+    exitRecord(2, { verdict: "oom-unreported", kills: ["a", "b"] }),
+    exitRecord(3, { verdict: "oom-stale", exitCode: 143, pod: null }),
+    exitRecord(4, { verdict: "not-oom", kills: [] }),
+    exitRecord(5, { verdict: "not-oom", exitCode: 0, signal: null, kills: [] }),
+    exitRecord(6, {
+      verdict: "unknown",
+      exitCode: null,
+      kills: [],
+      pod: null,
+      container: { ...CONTAINER, name: "x\x1b[2J\n" },
+    }),
+  ];
+  golden("exits", formatExits(exits, NARROW));
+  assert.match(formatExits(exits, { ...NARROW, width: null })[0] ?? "", /RESTARTS {2}CONTAINER/);
+});
+
 test("list on a pipe shortens nothing", () => {
   const path = `/kubepods/${"0123456789abcdef".repeat(4)}`;
   const kill = killRecord(1, { cgroup: { path, id: null, version: 2 } });
@@ -111,7 +135,17 @@ test("list on a pipe shortens nothing", () => {
 });
 
 test("show: everything known, and what is not", () => {
-  const pages = [KNOWN, UNKNOWN, POD].flatMap((kill) => [...formatKillPage(kill, NARROW), "", ""]);
+  const child = {
+    ...POD,
+    victim: { ...KNOWN.victim, main: false },
+    visibility: "invisible",
+  } as const;
+  const pages = [
+    formatKillPage(KNOWN, null, NARROW),
+    formatKillPage(UNKNOWN, null, NARROW),
+    formatKillPage({ ...POD, visibility: "visible" }, exitRecord(4, { kills: [POD.id] }), NARROW),
+    formatKillPage(child, null, NARROW),
+  ].flatMap((page) => [...page, "", ""]);
   golden("show", pages);
 });
 

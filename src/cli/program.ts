@@ -52,6 +52,22 @@ const sockets = [
   socket("cri", "the Kubernetes runtime (CRI)"),
   socket("podman", "Podman"),
 ];
+const text = (flags: string, about: string, env: string) => () => new Option(flags, about).env(env);
+/** Whose records are wanted, in `watch` and `list`. */
+const owners = [
+  text(
+    "--container <name>",
+    "only this container: its name, its name in the pod, or its id",
+    "OOMWITNESS_CONTAINER",
+  ),
+  text("--pod <name>", "only this pod", "OOMWITNESS_POD"),
+  text("--namespace <name>", "only pods of this namespace", "OOMWITNESS_NAMESPACE"),
+  text(
+    "--invisible",
+    "only kills that the container's main process outlived",
+    "OOMWITNESS_INVISIBLE",
+  ),
+];
 const listen = () =>
   new Option("--listen <address:port>", "where metrics and the API are served")
     .env("OOMWITNESS_LISTEN")
@@ -66,7 +82,11 @@ const PLANS: readonly CommandPlan[] = [
     summary: "show kills as they happen, in the terminal",
     about:
       "Shows every OOM kill of this machine as it happens. Needs no root and no configuration: it uses the sources it may and says which it may not. Keeps nothing on disk.",
-    example: ["oomwitness watch", "oomwitness watch --json --until-kills 1 | jq .victim.comm"],
+    example: [
+      "oomwitness watch",
+      "oomwitness watch --namespace shop --invisible",
+      "oomwitness watch --json --until-kills 1 | jq .victim.comm",
+    ],
     options: [
       json,
       () =>
@@ -78,6 +98,7 @@ const PLANS: readonly CommandPlan[] = [
         new Option("--until-kills <count>", "stop after so many kills")
           .env("OOMWITNESS_UNTIL_KILLS")
           .argParser(parseCount),
+      ...owners,
       node,
       ...sockets,
       ...roots,
@@ -93,6 +114,16 @@ const PLANS: readonly CommandPlan[] = [
     options: [
       stateDir,
       listen,
+      text(
+        "--no-compat-metrics",
+        "leave out container_ooms, container_restarts and container_last_exit_code",
+        "OOMWITNESS_NO_COMPAT_METRICS",
+      ),
+      text(
+        "--more-compat-metrics",
+        "also print klog_pod_oomkill and cAdvisor's container_oom_events_total",
+        "OOMWITNESS_MORE_COMPAT_METRICS",
+      ),
       () =>
         new Option("--keep-days <days>", "forget records older than this")
           .env("OOMWITNESS_KEEP_DAYS")
@@ -121,15 +152,25 @@ const PLANS: readonly CommandPlan[] = [
     name: "list",
     summary: "list recorded kills, newest first",
     about:
-      "Lists the kills the agent recorded, newest first. Works while the agent runs and after it stopped.",
-    example: ["oomwitness list --since 2h", "oomwitness list --json --limit 1000"],
+      "Lists the kills the agent recorded, newest first, or the ends of containers. Works while the agent runs and after it stopped.",
+    example: [
+      "oomwitness list --since 2h",
+      "oomwitness list --exits --pod cart-0",
+      "oomwitness list --json --limit 1000",
+    ],
     options: [
+      text(
+        "--exits",
+        "the ends of containers, with verdicts, instead of kills",
+        "OOMWITNESS_EXITS",
+      ),
+      ...owners,
       () =>
         new Option(
           "--since <moment>",
-          "kills from then on: an age (30m, 2h, 7d) or 2026-11-20T23:10:05Z",
+          "from then on: an age (30m, 2h, 7d) or 2026-11-20T23:10:05Z",
         ).env("OOMWITNESS_SINCE"),
-      () => new Option("--until <moment>", "kills before then").env("OOMWITNESS_UNTIL"),
+      () => new Option("--until <moment>", "before then").env("OOMWITNESS_UNTIL"),
       () =>
         new Option("--limit <count>", "at most so many")
           .env("OOMWITNESS_LIMIT")

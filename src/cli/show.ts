@@ -1,9 +1,10 @@
 import { KERNEL_SOURCE_NAMES } from "../model/observation.ts";
-import type { KillRecord } from "../model/record.ts";
+import type { ExitRecord, KillRecord } from "../model/record.ts";
 import type { KillLookup, StoreReader } from "../sinks/store-read.ts";
 import { type LineOptions, localText, paint } from "../sinks/terminal-style.ts";
 import { wrapText } from "../sinks/terminal-text.ts";
-import { bytesText } from "../sinks/terminal-words.ts";
+import { bytesText, exitText, verdictText } from "../sinks/terminal-words.ts";
+import { parseTimeBound } from "../sinks/time-bound.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
 import { CliError, type ExitStatus } from "./errors.ts";
@@ -18,7 +19,10 @@ export async function run(
 ): Promise<ExitStatus> {
   const { console } = context;
   const id = words[0] ?? "";
-  const lookup = withStore(context, options, (store) => find(store, context, id));
+  const { lookup, exit } = withStore(context, options, (store) => {
+    const found = find(store, context, id);
+    return { lookup: found, exit: found.kind === "found" ? exitAfter(store, found.record) : null };
+  });
   if (lookup.kind !== "found") throw notFound(id, lookup);
   if (flagOption(options, "json")) {
     console.write(`${JSON.stringify(lookup.record)}\n`);
@@ -26,12 +30,8 @@ export async function run(
   }
   const { colour, unicode } = console;
   const width = console.size().columns;
-  const lines = formatKillPage(lookup.record, {
-    colour,
-    unicode,
-    width,
-    offsetMinutes: localOffsetMinutes,
-  });
+  const style = { colour, unicode, width, offsetMinutes: localOffsetMinutes };
+  const lines = formatKillPage(lookup.record, exit, style);
   console.write(`${lines.join("\n")}\n`);
   return 0;
 }
@@ -41,6 +41,21 @@ function find(store: StoreReader, context: Context, id: string): KillLookup {
   const given = store.kill(id);
   const boot = bootPrefix(context);
   return given.kind === "none" && boot !== null ? store.kill(boot + id) : given;
+}
+
+/** Exits that are looked through for the one that ended the run of the kill. */
+const EXITS_LOOKED_AT = 1_000;
+/** The runtime's clock may be behind the kernel's. */
+const EARLIER_MICROSECONDS = 5_000_000;
+
+/** How the run of the container ended in which the kill was; `null` when it did not, or nobody knows. */
+export function exitAfter(store: StoreReader, kill: KillRecord): ExitRecord | null {
+  if (kill.container === null) return null;
+  const at = parseTimeBound(kill.at, 0);
+  const since = at === null ? null : at - EARLIER_MICROSECONDS;
+  const filter = { container: kill.container.id };
+  const page = { since, until: null, limit: EXITS_LOOKED_AT, cursor: null, filter };
+  return store.exits(page).items.find(({ kills }) => kills.includes(kill.id)) ?? null;
 }
 
 function notFound(id: string, lookup: Exclude<KillLookup, { kind: "found" }>): CliError {
@@ -58,11 +73,16 @@ function notFound(id: string, lookup: Exclude<KillLookup, { kind: "found" }>): C
 type Fact = readonly [string, string | number | null];
 
 /** The page of one kill, in groups, with what is not known at the end. */
-export function formatKillPage(kill: KillRecord, options: LineOptions): readonly string[] {
+export function formatKillPage(
+  kill: KillRecord,
+  exit: ExitRecord | null,
+  options: LineOptions,
+): readonly string[] {
   const groups: readonly (readonly [string, readonly Fact[]])[] = [
     ["Process", victimFacts(kill)],
     ["Why", whyFacts(kill)],
     ["Whose", ownerFacts(kill)],
+    ["Afterwards", afterFacts(kill, exit, options)],
     ["Evidence", evidenceFacts(kill, options)],
   ];
   const unknown = groups.flatMap(([, facts]) =>
@@ -150,13 +170,37 @@ function ownerFacts({ cgroup, container, pod, unit }: KillRecord): readonly Fact
   if (container !== null) {
     facts.push(["container", container.name], ["container id", container.id]);
     facts.push(["runtime", container.runtime], ["image", container.image]);
+    facts.push(["restarts", container.restarts]);
   }
   if (pod !== null) {
     facts.push(["namespace", pod.namespace], ["pod", pod.name], ["in pod", pod.container]);
     facts.push(["owner", pod.owner === null ? null : `${pod.owner.kind}/${pod.owner.name}`]);
+    facts.push(["QoS class", pod.qosClass], ["pod uid", pod.uid]);
   }
   return facts;
 }
+
+/** What became of the container; nothing outside containers. */
+function afterFacts(
+  { container, pod, visibility }: KillRecord,
+  exit: ExitRecord | null,
+  options: LineOptions,
+): readonly Fact[] {
+  if (container === null && pod === null) return [];
+  const facts: Fact[] = [["visibility", VISIBILITY[visibility]]];
+  if (exit !== null) {
+    facts.push(["exit", `${exitText(exit)} at ${localText(exit.at, options) ?? exit.at}`]);
+    facts.push(["verdict", verdictText(exit)]);
+  }
+  return facts;
+}
+
+const VISIBILITY: Readonly<Record<KillRecord["visibility"], string | null>> = {
+  visible: "visible: the container's main process ended with it",
+  invisible: "invisible: the container's main process lived on, so no exit and no restart tells",
+  pending: "not settled yet: whether the main process outlives it shows within seconds",
+  unknown: null,
+};
 
 function evidenceFacts(kill: KillRecord, options: LineOptions): readonly Fact[] {
   const absent = KERNEL_SOURCE_NAMES.filter((name) => !kill.witnesses.includes(name));
@@ -165,7 +209,6 @@ function evidenceFacts(kill: KillRecord, options: LineOptions): readonly Fact[] 
     ["seen by", kill.witnesses.join(", ") || none],
     ["not seen by", absent.join(", ") || none],
     ["attribution", ATTRIBUTION[kill.attribution]],
-    ["visibility", kill.visibility],
     ["revision", kill.revision],
   ];
 }

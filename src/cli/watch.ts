@@ -1,4 +1,5 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
+import { filtered } from "../sinks/filtered.ts";
 import { createJsonLines } from "../sinks/json-lines.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createTerminal } from "../sinks/terminal.ts";
@@ -6,7 +7,7 @@ import { localOffsetMinutes } from "./console.ts";
 import { afterSeconds, atMost, KillCounter } from "./ending.ts";
 import { type Context, kernelRelease, passingInstance, sourceOptions } from "./environment.ts";
 import type { ExitStatus } from "./errors.ts";
-import { flagOption, numberOption, type RawOptions, textOption } from "./options.ts";
+import { filterOption, flagOption, numberOption, type RawOptions, textOption } from "./options.ts";
 
 /** Longest wait for the sources to let go after Ctrl-C. */
 const STOP_SECONDS = 0.8;
@@ -17,6 +18,7 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
   const { clock } = host;
   const history = flagOption(options, "history");
   const counter = new KillCounter(clock, numberOption(options, "untilKills"));
+  const filter = filterOption(options);
   let output: Sink | null = null;
   const pipeline: Pipeline = startPipeline(host, {
     sources: sourceOptions(context, options, {
@@ -29,7 +31,11 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
     version: context.version,
     sinks: (view) => {
       output = outputSink(context, options, view, (source) => pipeline.note(source));
-      return [output, counter];
+      const asOpened = !flagOption(options, "json");
+      return [
+        filtered(output, filter, { asOpened }),
+        filtered(counter, filter, { asOpened: true }),
+      ];
     },
   });
   const time = afterSeconds(clock, numberOption(options, "for"));
