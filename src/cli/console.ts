@@ -5,6 +5,8 @@ import { safeText } from "../sinks/terminal-text.ts";
 export interface Console extends TerminalOutput {
   /** One line on standard error, made safe to print. */
   error(line: string): void;
+  /** A passing line on standard error where that is a terminal, in place of the one before; `null` takes it away. */
+  progress(line: string | null): void;
   /** Resolves at the first SIGINT, SIGTERM or SIGHUP. */
   readonly interrupted: Promise<string>;
   /** Resolves when the reader of standard output went away: one such as `head` that has enough is no failure. */
@@ -38,6 +40,9 @@ export function createConsole(): Console {
       return () => void stdout.off("resize", changed);
     },
     error: (line) => void stderr.write(`${safeText(line, { unicode })}\n`),
+    progress: (line) => {
+      if (stderr.isTTY === true) stderr.write(`\r\x1b[K${safeText(line ?? "", { unicode })}`);
+    },
     interrupted: interruption(),
     readerGone: new Promise((resolve) => {
       stdout.on("error", () => resolve());

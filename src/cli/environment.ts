@@ -1,4 +1,5 @@
 import type { Host } from "../host/host.ts";
+import type { Texts } from "../host/texts.ts";
 import type { SourceOptions } from "../sources/source.ts";
 import type { Console } from "./console.ts";
 import { type RawOptions, textOption } from "./options.ts";
@@ -7,6 +8,7 @@ import { type RawOptions, textOption } from "./options.ts";
 export interface Context {
   readonly console: Console;
   readonly host: Host;
+  readonly texts: Texts;
   readonly version: string;
   readonly pid: number;
   readonly env: Readonly<Record<string, string | undefined>>;

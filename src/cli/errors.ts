@@ -12,6 +12,7 @@ export type ErrorCode =
   | "E_STORE"
   | "E_NOT_FOUND"
   | "E_AMBIGUOUS"
+  | "E_INPUT"
   | "E_SELFTEST"
   | "E_HOST"
   | "E_INTERNAL";

@@ -1,6 +1,7 @@
 import packageFile from "../../package.json" with { type: "json" };
 import { createHost } from "../host/real.ts";
 import { stayAlive } from "../host/stay-alive.ts";
+import { createTexts } from "../host/texts.ts";
 import { createConsole } from "./console.ts";
 import { afterSeconds } from "./ending.ts";
 import { describeError, type ExitStatus } from "./errors.ts";
@@ -32,6 +33,7 @@ async function runMain(): Promise<ExitStatus> {
     return await runProgram(process.argv.slice(2), {
       console,
       host,
+      texts: createTexts(),
       version: packageFile.version,
       pid: process.pid,
       env: process.env,

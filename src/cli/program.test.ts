@@ -5,7 +5,7 @@ import { matchGolden } from "../../test/golden.ts";
 import { runProgram } from "./program.ts";
 import { fakeConsole, fakeContext } from "./testing/console.ts";
 
-const COMMANDS = ["watch", "agent", "list", "show", "doctor", "selftest"];
+const COMMANDS = ["watch", "agent", "list", "show", "explain", "doctor", "selftest"];
 
 async function run(words: readonly string[]) {
   const console = fakeConsole();

@@ -16,7 +16,9 @@ import {
 type Run = (context: Context, options: RawOptions, words: readonly string[]) => Promise<ExitStatus>;
 
 interface CommandPlan {
+  /** With its argument: `show <id>`. */
   readonly name: string;
+  readonly argumentAbout?: string;
   readonly summary: string;
   readonly about: string;
   readonly example: readonly string[];
@@ -183,12 +185,54 @@ const PLANS: readonly CommandPlan[] = [
   },
   {
     name: "show <id>",
+    argumentAbout: "id of a kill, or its first characters",
     summary: "show everything known about one kill",
     about:
       "Shows everything known about one recorded kill, and what is not known. The first characters of the id are enough.",
     example: ["oomwitness show 4219-2"],
     options: [json, stateDir],
     load: () => import("./show.ts"),
+  },
+  {
+    name: "explain [file...]",
+    argumentAbout:
+      "kernel logs of any form, also .gz and patterns such as '/var/log/kern*'; - is standard input; or the id of a recorded kill",
+    summary: "explain the OOM kills in kernel logs",
+    about:
+      "Reads any text that holds a kernel log (dmesg, syslog, journal, container logs, a pasted mail) and explains each OOM kill in it: what ran out, who held it, why this victim, what to do. Works anywhere; needs no agent.",
+    example: [
+      "oomwitness explain /var/log/kern.log* --since 2d",
+      "dmesg | oomwitness explain",
+      "journalctl -k -o json | oomwitness explain --markdown",
+    ],
+    options: [
+      json,
+      () => new Option("--markdown", "print Markdown, for a ticket").env("OOMWITNESS_MARKDOWN"),
+      () =>
+        new Option("--list", "one line for each kill, numbered, instead of stories").env(
+          "OOMWITNESS_LIST",
+        ),
+      () =>
+        new Option("--kill <number>", "only the kill of that number or id").env("OOMWITNESS_KILL"),
+      () =>
+        new Option("--all", "tell every kind of kill in full, with the evidence").env(
+          "OOMWITNESS_ALL",
+        ),
+      () =>
+        new Option(
+          "--since <moment>",
+          "kills from then on: an age (30m, 2h, 7d) or 2026-11-20T23:10:05Z",
+        ).env("OOMWITNESS_SINCE"),
+      () =>
+        new Option(
+          "--pod <pod>",
+          "only kills of this pod: its uid, its name, or namespace/name",
+        ).env("OOMWITNESS_POD"),
+      () => new Option("--unit <unit>", "only kills of this systemd unit").env("OOMWITNESS_UNIT"),
+      () => new Option("--no-color", "no colours").env("OOMWITNESS_NO_COLOR"),
+      stateDir,
+    ],
+    load: () => import("./explain.ts"),
   },
   {
     name: "doctor",
@@ -275,7 +319,7 @@ function createCommand(
     .helpOption("-h, --help", "print help")
     .exitOverride()
     .addHelpText("after", exampleText(plan.example));
-  if (argument !== undefined) command.argument(argument, "id of a kill, or its first characters");
+  if (argument !== undefined) command.argument(argument, plan.argumentAbout ?? "");
   for (const option of plan.options) command.addOption(option());
   configure(command, context);
   return command.action(async () => {

@@ -1,4 +1,5 @@
 import { createHost } from "../../host/real.ts";
+import { createTexts } from "../../host/texts.ts";
 import type { Console } from "../console.ts";
 import type { Context } from "../environment.ts";
 
@@ -25,6 +26,7 @@ export function fakeConsole(columns: number | null = 80): FakeConsole {
     onDrain: () => undefined,
     onResize: () => () => undefined,
     error: (line) => void errors.push(line),
+    progress: () => undefined,
     interrupted: new Promise(() => undefined),
     readerGone: new Promise(() => undefined),
     emptied: async () => undefined,
@@ -33,5 +35,12 @@ export function fakeConsole(columns: number | null = 80): FakeConsole {
 
 /** The real machine behind a fake console. */
 export function fakeContext(console: Console, env: Context["env"] = {}): Context {
-  return { console, host: createHost(), version: "0.1.0", pid: process.pid, env };
+  return {
+    console,
+    host: createHost(),
+    texts: createTexts(),
+    version: "0.1.0",
+    pid: process.pid,
+    env,
+  };
 }
