@@ -9,6 +9,9 @@ export type EngineName = "docker" | "podman";
 /** Containers remembered of one daemon, about 1 KiB each; those beyond are not told of, and counted. */
 const MAX_CONTAINERS = 20_000;
 
+/** Podman starts a process 10 to 25 ms after it made it, and answers nothing between; a next run takes longer. */
+const MADE_MICROSECONDS = 100_000;
+
 /** A container as this source last knew it. A run began and has not ended: `startedAt` is set and `endedAt` is not. */
 interface Known {
   facts: ContainerFacts;
@@ -189,7 +192,8 @@ export class EngineMemory {
   #isPresentRun(known: Known, inspect: DockerInspect): boolean {
     const { startedMicroseconds } = inspect;
     if (startedMicroseconds === null) return known.onlyMade;
-    return startedMicroseconds <= (known.startedAt ?? 0);
+    const slack = known.onlyMade ? MADE_MICROSECONDS : 0;
+    return startedMicroseconds <= (known.startedAt ?? 0) + slack;
   }
 
   #begin(known: Known, startedAt: number): void {

@@ -35,6 +35,8 @@ function pathOf(path: string | null, id: string): string | null {
 }
 
 function isFirstOfNamespace(host: Host, procRoot: string, pid: number): boolean {
-  const status = host.files.tryReadText(`${procRoot}/${pid}/status`) ?? "";
+  const status = host.files.tryReadText(`${procRoot}/${pid}/status`);
+  // It ended just now; one that ends is in no cgroup already.
+  if (status === null || /^State:\t[XZ]/m.test(status)) return true;
   return /^NSpid:\t\d+(?:\t\d+)*\t1$/m.test(status);
 }
