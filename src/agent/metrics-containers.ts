@@ -275,10 +275,13 @@ function relabel(entry: Entry, known: Known): void {
   entry.known = known;
   const labels = changed(entry.ooms.labels, dropInLabels(known));
   for (const family of ["restarts", "ooms", "exitCode"] as const) {
-    entry[family] = { labels, value: entry[family].value };
+    entry[family] = relabelled(entry[family], labels);
   }
-  const events = changed(entry.events.labels, eventLabels(known));
-  entry.events = { labels: events, value: entry.events.value };
+  entry.events = relabelled(entry.events, changed(entry.events.labels, eventLabels(known)));
+}
+
+function relabelled(series: Series, labels: Series["labels"]): Series {
+  return { labels, value: series.value, continued: series.value > 0 };
 }
 
 /** Labels that say the same stay the same object: another one would be a new series to whoever prints it. */

@@ -86,16 +86,17 @@ export class Owners {
   }
 
   /** A container is known: its series exist at 0 from now on. */
-  present(id: string, name: OwnerName, running: boolean, now: number): void {
+  present(id: string, name: OwnerName, running: boolean, now: number): Owner | null {
     const before = this.#ofContainer.get(id);
     const owner = this.#find(name, now);
     if (before !== undefined && before !== owner) this.absent(id, now);
-    if (owner === null) return;
+    if (owner === null) return null;
     this.#ofContainer.set(id, owner);
     owner.present.set(id, running);
     owner.goneSince = null;
     this.#noteIdle(owner, now);
     start(owner);
+    return owner;
   }
 
   /** A container was removed. */

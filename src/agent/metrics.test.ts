@@ -218,6 +218,24 @@ test("drop-in labels are those of missing-container-metrics", () => {
   );
 });
 
+test("a container whose name is learned after its kill was counted goes on under it", () => {
+  const metrics = started();
+  const unnamed = facts(ID, { name: null, image: null });
+  metrics.kill(killIn(1, unnamed));
+  metrics.advance(NOW + COUNT_AFTER_SECONDS);
+  metrics.container(facts(ID), true);
+  const [series] = metrics.view().ooms;
+  assert.deepEqual([series?.labels["name"], series?.value, series?.continued], ["cart", 1, true]);
+  const [restarts] = metrics.view().restarts;
+  assert.equal(restarts?.continued, false);
+});
+
+test("klog_pod_oomkill is at 0 as soon as the pod's uid is known", () => {
+  const metrics = started();
+  metrics.container(facts(ID, { pod: pod("cart-0") }), true);
+  assert.equal(value(metrics.view().podKills, { pod_uid: "uid-cart-0" }), 0);
+});
+
 test("restarts: a new main process, the runtime's own count, or a successor in the pod", () => {
   const metrics = started();
   const restarts = (id: string) =>

@@ -143,7 +143,10 @@ export class Metrics {
 
   container(facts: ContainerFacts, running: boolean): void {
     if (facts.sandbox) return;
-    this.#owners.present(facts.id, ownerName(facts, facts.pod, null), running, this.#now);
+    const name = ownerName(facts, facts.pod, null);
+    const owner = this.#owners.present(facts.id, name, running, this.#now);
+    const uid = facts.pod?.uid ?? null;
+    if (owner !== null && uid !== null) podSeries(owner, uid);
     this.#containers.present(facts, this.#now);
   }
 

@@ -11,6 +11,8 @@ export interface HttpRequest {
   readonly method: string;
   /** The request target as sent: path and query, at most 16 KiB. */
   readonly target: string;
+  /** Of the other end of the connection; "" when it is gone. */
+  readonly remoteAddress: string;
   /** Header by lower-case name; repeated ones joined by ", "; `null` when absent. */
   header(name: string): string | null;
 }
@@ -208,6 +210,7 @@ function plainRequest(request: http.IncomingMessage): HttpRequest {
   return {
     method: request.method ?? "",
     target: request.url ?? "",
+    remoteAddress: request.socket.remoteAddress ?? "",
     header: (name) => {
       const value = request.headers[name];
       return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;

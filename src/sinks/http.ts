@@ -108,13 +108,14 @@ function createHandler(parts: Parts): (request: HttpRequest) => HttpReply {
 function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<string, Route> {
   const { view, clock } = options;
   const metrics = createMetricsRenderer(view, options.compat);
-  const scrape = (): HttpReply => ({
+  const scrape = ({ request }: Asked): HttpReply => ({
     kind: "text",
     status: 200,
     headers: headersOf(METRICS_CONTENT_TYPE),
     body: metrics.render(
       [...drops(), ...(options.otherDrops?.() ?? [])],
       clock.monotonicMicroseconds() / 1_000_000,
+      `${request.remoteAddress} ${request.header("user-agent") ?? ""}`,
     ),
   });
   return new Map<string, Route>([

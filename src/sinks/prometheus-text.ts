@@ -55,11 +55,6 @@ export function labelText(labels: Readonly<Record<string, string>>, names: reado
 export class LabelCache {
   readonly #texts = new WeakMap<object, string>();
 
-  /** Whether these labels were printed before. */
-  has(series: SeriesCount): boolean {
-    return this.#texts.has(series.labels);
-  }
-
   textOf(series: SeriesCount, names: readonly string[]): string {
     const known = this.#texts.get(series.labels);
     if (known !== undefined) return known;

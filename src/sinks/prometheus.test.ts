@@ -152,6 +152,32 @@ test("a counter that a regular scraper never saw stands at 0 once", () => {
   assert.equal(samples(9_000), "123123", "whoever comes once an hour is no scraper");
 });
 
+test("each scraper sees that 0, and somebody who only looks takes it from nobody", () => {
+  let kills: SeriesCount[] = [];
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
+  const renderer = createMetricsRenderer(view);
+  const value = (by: string, seconds: number) =>
+    /_total\{.*"a".*\} (\d)/.exec([...renderer.render([], seconds, by)].join(""))?.[1];
+  for (const seconds of [0, 15, 30]) {
+    value("first", seconds);
+    value("second", seconds + 1);
+  }
+  kills = [{ labels: { container: "a" }, value: 1 }];
+  assert.equal(value("curl", 40), "1");
+  assert.equal(value("first", 45), "0");
+  assert.equal(value("second", 46), "0");
+  for (const by of ["other1", "other2", "first", "second"]) assert.equal(value(by, 60), "1");
+});
+
+test("a counter that goes on under other labels does not begin at 0 again", () => {
+  let kills: SeriesCount[] = [];
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
+  const renderer = createMetricsRenderer(view);
+  for (const seconds of [0, 15, 30]) [...renderer.render([], seconds)];
+  kills = [{ labels: { container: "a" }, value: 7, continued: true }];
+  assert.match([...renderer.render([], 45)].join(""), /"a".*\} 7$/m);
+});
+
 test("promtool refuses what a careless renderer would print", (t) => {
   const checked = promtool('# TYPE a_total counter\na_total{x="quo"te"} 1\n');
   if (checked === null) return t.skip(NO_PROMTOOL);

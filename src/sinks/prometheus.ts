@@ -1,4 +1,5 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
+import { type Scraper, Scrapers } from "./prometheus-scrapers.ts";
 import { LabelCache, labelText, labelValue, sampleValue } from "./prometheus-text.ts";
 import type { AgentView, LatencyHistogram, MetricsView, SeriesCount } from "./sink.ts";
 
@@ -25,10 +26,6 @@ const POD_OOM_KILL = ["container_name", "namespace", "pod_uid", "pod_name"] as c
 /** cAdvisor's, as the kubelet serves them. */
 const CADVISOR = ["container", "id", "image", "name", "namespace", "pod"] as const;
 
-/** Scrapes that make a scraper, and in how many seconds. */
-const REGULAR_SCRAPES = 3;
-const REGULAR_SECONDS = 300;
-
 interface Family {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -41,8 +38,7 @@ interface Input {
   readonly metrics: MetricsView;
   readonly drops: readonly Drop[];
   readonly cache: LabelCache;
-  /** Somebody scrapes us regularly: a counter never printed before is 0 once, whatever it has come to. */
-  readonly firstAtZero: boolean;
+  readonly scraper: Scraper;
 }
 
 export interface Drop {
@@ -196,9 +192,9 @@ function sampleOf(
   { name, type }: Family,
   series: SeriesCount,
   names: readonly string[],
-  { cache, firstAtZero }: Input,
+  { cache, scraper }: Input,
 ): string {
-  const held = firstAtZero && type === "counter" && !cache.has(series);
+  const held = type === "counter" && scraper.holdsAtZero(cache, series);
   return `${name}${cache.textOf(series, names)} ${held ? 0 : sampleValue(series.value)}\n`;
 }
 
@@ -292,8 +288,8 @@ export interface CompatOptions {
 export const DEFAULT_COMPAT: CompatOptions = { compat: true, moreCompat: false };
 
 export interface MetricsRenderer {
-  /** One scrape, in pieces of about 32 KiB, made as they are asked for. `nowSeconds`: any clock. */
-  render(drops: readonly Drop[], nowSeconds: number): Iterable<string>;
+  /** One scrape, in pieces of about 32 KiB, made as they are asked for. `nowSeconds`: any clock. `by`: who asks, in any words. */
+  render(drops: readonly Drop[], nowSeconds: number, by?: string): Iterable<string>;
 }
 
 export function createMetricsRenderer(
@@ -307,18 +303,16 @@ export function createMetricsRenderer(
   ];
   // One cache a family: the same labels object may serve two families with different label names.
   const caches = families.map(() => new LabelCache());
-  let scrapes: readonly number[] = [];
+  const scrapers = new Scrapers();
   return {
-    *render(drops, nowSeconds) {
-      const firstAtZero =
-        scrapes.length === REGULAR_SCRAPES && nowSeconds - (scrapes[0] ?? 0) <= REGULAR_SECONDS;
-      scrapes = [...scrapes, nowSeconds].slice(-REGULAR_SCRAPES);
+    *render(drops, nowSeconds, by = "") {
+      const scraper = scrapers.comes(by, nowSeconds);
       const metrics = view.metrics();
       let piece = "";
       for (const [index, family] of families.entries()) {
         const cache = caches[index] ?? new LabelCache();
         piece += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
-        for (const sample of family.samples({ view, metrics, drops, cache, firstAtZero })) {
+        for (const sample of family.samples({ view, metrics, drops, cache, scraper })) {
           piece += sample;
           if (piece.length < PIECE) continue;
           yield piece;

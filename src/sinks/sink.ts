@@ -67,6 +67,8 @@ export interface MetricsView {
 export interface SeriesCount {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+  /** What it counted was already told under other labels: its beginning is no step from 0. */
+  readonly continued?: boolean;
 }
 
 export interface LatencyHistogram {
