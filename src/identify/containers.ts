@@ -4,9 +4,16 @@ import type { ExitRecord, KillRecord } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
 import { type Entry, STAMP_SLACK } from "./entry.ts";
 import { type ExitSurroundings, markTold, nextExit } from "./exits.ts";
-import { type Identified, identifyKill, shelfOf } from "./identity.ts";
+import { type Identifiable, type Identified, identifyKill, shelfOf } from "./identity.ts";
 import { Inventory, type InventoryState } from "./inventory.ts";
-import { type Shelf, type ToldKill, ToldKills, toldKill } from "./told-kills.ts";
+import {
+  type Settled,
+  type Shelf,
+  settledOf,
+  type ToldKill,
+  ToldKills,
+  toldKill,
+} from "./told-kills.ts";
 import { OUTLIVED_MICROSECONDS } from "./visibility.ts";
 
 /** Everything that must survive a restart of the agent within one boot, as plain data. */
@@ -97,22 +104,24 @@ export class Containers {
 
   /** Whose the kill was, by all that is known now. Changes nothing. */
   identify(kill: KillRecord, at: Instant): Identity {
-    return this.#identify(kill, at).identity;
+    return this.#identify(kill, at, this.#kills.get(kill.id)?.kill.settled ?? null).identity;
   }
 
   /** A kill was opened or amended, or is known from a journal: ends of its container need it. */
   killTold(kill: KillRecord, at: Instant): void {
-    const told = toldKill(kill, at);
     this.#dirty.delete(kill.id);
+    const told = toldKill(kill, at, this.#kills.get(kill.id)?.kill.settled ?? null);
     const { identity, place } = this.#file(told);
     if (place.entry === null) return;
-    this.#exits.set(
-      place.entry.id,
-      Math.min(this.#exits.get(place.entry.id) ?? this.#now, this.#now),
-    );
-    if (identity.main !== true) return;
-    for (const id of this.#kills.idsOn(shelfOf(place))) {
-      if (id !== kill.id) this.#dirty.add(id);
+    const lookAt = this.#exits.get(place.entry.id) ?? this.#now;
+    this.#exits.set(place.entry.id, Math.min(lookAt, this.#now));
+    if (identity.main === true) this.#mainKilled(kill.id, shelfOf(place));
+  }
+
+  /** Of what was killed together with the main process nobody says any more that it outlived it. */
+  #mainKilled(id: string, shelf: Shelf): void {
+    for (const { kill } of this.#kills.on(shelf)) {
+      if (kill.id !== id && kill.settled === null) this.#dirty.add(kill.id);
     }
   }
 
@@ -166,20 +175,23 @@ export class Containers {
     };
   }
 
-  #identify(kill: Omit<ToldKill, "id" | "at">, at: Instant): Identified {
+  #identify(kill: Identifiable, at: Instant, settled: Settled | null): Identified {
     const around = {
       inventory: this.#inventory,
       kills: this.#kills,
       audible: ({ sources }: Entry) => sources.some((source) => !this.#deaf.has(source)),
       now: this.#now,
     };
-    return identifyKill(around, kill, at);
+    const identified = identifyKill(around, kill, at);
+    if (settled === null) return identified;
+    return { ...identified, identity: { ...identified.identity, visibility: settled } };
   }
 
   #file(kill: ToldKill): Identified {
-    const identified = this.#identify(kill, kill.at);
+    const identified = this.#identify(kill, kill.at, kill.settled);
     const { identity, place } = identified;
-    this.#kills.put(kill, shelfOf(place), JSON.stringify(identity));
+    const settled = settledOf(identity.visibility);
+    this.#kills.put({ ...kill, settled }, shelfOf(place), identity);
     if (identity.visibility === "pending") {
       const settled = kill.at.monotonicMicroseconds + OUTLIVED_MICROSECONDS;
       this.#again.set(kill.id, Math.max(settled, this.#now + LOOK_AGAIN_MICROSECONDS));
@@ -199,14 +211,16 @@ export class Containers {
   /** Something new was said of a container: its kills, those of its pod and those of nobody may be told better. */
   #touch(entry: Entry): void {
     this.#exits.set(entry.id, this.#now);
+    for (const { kill, complete } of this.#kills.on(`container ${entry.id}`)) {
+      if (!complete) this.#dirty.add(kill.id);
+    }
     const uid = entry.facts.podUid?.value;
-    const shelves: Shelf[] = [`container ${entry.id}`, "unplaced"];
-    if (uid !== undefined) shelves.push(`pod ${uid}`);
+    for (const { kill } of uid === undefined ? [] : this.#kills.on(`pod ${uid}`)) {
+      this.#dirty.add(kill.id);
+    }
     const recent = this.#now - UNPLACED_MICROSECONDS;
-    for (const shelf of shelves) {
-      for (const { id, at } of this.#kills.on(shelf)) {
-        if (shelf !== "unplaced" || at.monotonicMicroseconds >= recent) this.#dirty.add(id);
-      }
+    for (const { kill } of this.#kills.on("unplaced")) {
+      if (kill.at.monotonicMicroseconds >= recent && mayBeIn(kill, entry)) this.#dirty.add(kill.id);
     }
   }
 
@@ -234,4 +248,13 @@ export class Containers {
 function isAnyBefore(times: ReadonlyMap<string, number>, moment: number): boolean {
   for (const time of times.values()) if (time <= moment) return true;
   return false;
+}
+
+/** Whether a kill that was in no container we knew may have been in this one. */
+function mayBeIn({ cgroup, limit, victim }: ToldKill, { facts, starts }: Entry): boolean {
+  const path = cgroup.path ?? limit.cgroup;
+  const own = facts.cgroupPath?.value;
+  if (path !== null && own !== undefined && (path === own || path.startsWith(`${own}/`)))
+    return true;
+  return cgroup.path === null && starts.some(({ pid }) => pid !== null && pid === victim.pid);
 }

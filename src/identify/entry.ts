@@ -138,8 +138,16 @@ export function addEnding(entry: Entry, said: Ending): boolean {
       (one.told || !ending.told),
   );
   if (known) return false;
-  entry.endings = newest([...entry.endings, ending], endTime, ENDINGS_KEPT);
+  const all = [...entry.endings, ending];
+  entry.endings = newest(all, endTime, ENDINGS_KEPT);
+  if (all.length > ENDINGS_KEPT) forgetStartsBefore(entry, entry.endings[0]);
   return true;
+}
+
+/** A life whose end was forgotten would seem to have had none. */
+function forgetStartsBefore(entry: Entry, oldest: Ending | undefined): void {
+  if (oldest === undefined) return;
+  entry.starts = entry.starts.filter((start) => startTime(start) >= endTime(oldest));
 }
 
 export function endTime({ at }: Ending): number {

@@ -6,14 +6,12 @@ import { type Ending, type Entry, STAMP_SLACK } from "./entry.ts";
 import { containerRecord, isMain, overAt, podRecord } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
 import type { Place } from "./locate.ts";
-import { type Run, runAt } from "./runs.ts";
+import { type Run, runAt, runNear } from "./runs.ts";
 import type { ToldKill, ToldKills } from "./told-kills.ts";
 import { isNear, verdictOf } from "./verdict.ts";
 
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
 const HOLD_MICROSECONDS = 2.5 * SECOND;
-/** When the kill of the main process was told and the runtime agrees, only the rest of its group may still come. */
-const DECIDED_MICROSECONDS = 0.3 * SECOND;
 const LONGEST_HOLD_MICROSECONDS = 10 * SECOND;
 const KILLS_LISTED = 100;
 const KILLED = 137;
@@ -127,7 +125,7 @@ function codeOf(endings: readonly Ending[]): number | null {
 /** What any runtime says of this life: one that noticed an OOM kill is believed before one that did not. */
 function reportOf(inventory: Inventory, entry: Entry, run: Run): boolean | null {
   const runs = inventory.runs(entry);
-  if (entry.reports.some((at) => runAt(runs, at, null) === run)) return true;
+  if (entry.reports.some((at) => runNear(runs, at) === run)) return true;
   const said = run.endings.map(({ oomReported }) => oomReported);
   if (said.includes(true)) return true;
   return said.includes(false) ? false : null;
@@ -139,31 +137,29 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const own = ownKills(around, entry, run).filter(
     (kill) => kill.at.monotonicMicroseconds <= endedAt || isNear(kill, { end: endedAt }),
   );
-  const kills = own.map((kill) => ({ at: kill.at, main: isMain(run, kill.victim.pid) }));
+  const kills = own.map((kill) => ({ at: kill.at, main: isMain(run, kill.victim.pid, kill.at) }));
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
   const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills, strays });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
   const blamed = own.length === 0 && explained ? strays.map(({ kill }) => kill) : own;
-  const decided = oomReported === true && kills.some(({ main }) => main === true);
   return {
     record: exitRecord(around, entry, held, verdict, blamed),
     held,
-    dueAt: held.heardAt + holdOf(entry, held, verdict, decided),
+    dueAt: held.heardAt + holdOf(entry, held, verdict),
   };
 }
 
-function holdOf({ sources }: Entry, held: Held, verdict: Verdict, decided: boolean): number {
-  if (held.concluded || verdict === "unknown" || sources.length === 0) {
-    return LONGEST_HOLD_MICROSECONDS;
-  }
-  return decided ? DECIDED_MICROSECONDS : HOLD_MICROSECONDS;
+function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): number {
+  const vague = concluded || verdict === "unknown" || sources.length === 0;
+  return vague ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
 }
 
 function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, run: Run): ToldKill[] {
   const runs = inventory.runs(entry);
   return kills
     .on(`container ${entry.id}`)
-    .filter(({ at, victim }) => runAt(runs, at.monotonicMicroseconds, victim.pid) === run)
+    .map(({ kill }) => kill)
+    .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
     .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds);
 }
 
@@ -177,11 +173,11 @@ function strayKills(
   const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
   const alone = uid !== null && isAlone(inventory, entry, uid);
   return [
-    ...ofPod.map((kill) => ({ kill, surely: alone })),
-    ...kills.on("unplaced").map((kill) => ({ kill, surely: false })),
+    ...ofPod.map(({ kill }) => ({ kill, surely: alone })),
+    ...kills.on("unplaced").map(({ kill }) => ({ kill, surely: false })),
   ].filter(({ kill }) => {
     const near = isNear(kill, { end: end.monotonicMicroseconds });
-    return near && isMain(run, kill.victim.pid) !== false && mayHold(kill, entry);
+    return near && isMain(run, kill.victim.pid, kill.at) !== false && mayHold(kill, entry);
   });
 }
 

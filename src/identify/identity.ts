@@ -7,7 +7,7 @@ import { type Entry, goneAt } from "./entry.ts";
 import { containerOf, podOf } from "./facts.ts";
 import type { Inventory } from "./inventory.ts";
 import { locate, type Place, type Placed } from "./locate.ts";
-import type { Run } from "./runs.ts";
+import { isSurely, type Run } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
 import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
@@ -30,7 +30,7 @@ export interface Identified {
 export function identifyKill(around: Surroundings, kill: Identifiable, at: Instant): Identified {
   const place = locate(around.inventory, kill, at);
   const { entry, run, path } = place;
-  const main = isMain(run, kill.victim.pid);
+  const main = isMain(run, kill.victim.pid, at);
   const identity: Identity = {
     container: containerRecord(place),
     pod: podRecord(around.inventory, place),
@@ -39,6 +39,7 @@ export function identifyKill(around: Surroundings, kill: Identifiable, at: Insta
     visibility: visibilityOf({
       at,
       main,
+      known: entry !== null,
       run,
       mainKilled: entry !== null && run !== null && wasMainKilled(around.kills, entry, run, at),
       over: entry === null || run === null ? null : overAt(around.inventory, entry, run),
@@ -56,9 +57,11 @@ export function shelfOf({ containerId, path }: Place): Shelf {
   return path?.pod ? `pod ${path.pod.uid}` : "unplaced";
 }
 
-/** Whether `pid` is the main process of this life; `null` when either is not known. */
-export function isMain(run: Run | null, pid: number | null): boolean | null {
-  return run === null || run.pid === null || pid === null ? null : run.pid === pid;
+/** Whether `pid`, killed at `at`, was the main process of this life; `null` when that is not known. */
+export function isMain(run: Run | null, pid: number | null, at: Instant): boolean | null {
+  if (run === null || run.pid === null || pid === null) return null;
+  if (run.pid === pid) return true;
+  return isSurely(run, at) ? false : null;
 }
 
 /** When a life must have been over although nobody told its end (µs, monotonic); `null` when its end is told or it goes on. */
@@ -70,8 +73,8 @@ export function overAt(inventory: Inventory, entry: Entry, run: Run): number | n
 }
 
 function wasMainKilled(kills: ToldKills, entry: Entry, run: Run, at: Instant): boolean {
-  return kills.on(`container ${entry.id}`).some((other) => {
-    if (isMain(run, other.victim.pid) !== true) return false;
+  if (run.pid === null) return false;
+  return kills.ofVictim(`container ${entry.id}`, run.pid).some((other) => {
     const distance = Math.abs(other.at.monotonicMicroseconds - at.monotonicMicroseconds);
     const slack = other.at.uncertaintyMicroseconds + at.uncertaintyMicroseconds;
     return distance <= slack + TOGETHER_MICROSECONDS;

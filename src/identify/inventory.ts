@@ -29,6 +29,8 @@ export interface InventoryState {
 /** Containers already gone that still answer; each takes about a kilobyte. */
 const GONE_KEPT = 1_000;
 const ENTRIES_KEPT = 10_000;
+/** Looking for what may be forgotten takes a look at all. */
+const SWEEP_EVERY = GONE_KEPT / 10;
 
 /**
  * All containers that any source told of, also those already gone: a history, not a snapshot. Answers which of them had a
@@ -41,6 +43,8 @@ export class Inventory {
   readonly #byPid = new Index();
   readonly #byPod = new Index();
   readonly #lists = new Map<RuntimeSourceName, { at: number; ids: ReadonlySet<string> }>();
+  /** News since the longest gone were last forgotten. */
+  #unswept = 0;
 
   constructor(state: InventoryState | null) {
     for (const entry of state?.entries ?? []) this.#enter(structuredClone(entry));
@@ -201,7 +205,8 @@ export class Inventory {
   /** Makes room: the longest gone first; only when nothing is gone, those not heard of for the longest time. */
   #evict(): void {
     const over = this.#entries.size - ENTRIES_KEPT;
-    if (over <= 0 && this.#entries.size <= GONE_KEPT) return;
+    if (over <= 0 && (this.#entries.size <= GONE_KEPT || ++this.#unswept < SWEEP_EVERY)) return;
+    this.#unswept = 0;
     const gone = [...this.#entries.values()].filter((entry) => goneAt(entry) !== null);
     const surplus = Math.max(gone.length - GONE_KEPT, over);
     if (surplus <= 0) return;

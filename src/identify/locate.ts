@@ -30,7 +30,7 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
   const entry =
     (path?.container ? inventory.byId(path.container.id) : undefined) ??
     (text === null ? undefined : byPath(inventory, text, time, path)) ??
-    (kill.cgroup.path === null ? byMainPid(inventory, kill.victim.pid, time) : undefined) ??
+    (kill.cgroup.path === null ? byMainPid(inventory, kill.victim.pid, at) : undefined) ??
     null;
   const owner = entry !== null && entry.id === path?.container?.id ? path.container.path : null;
   return {
@@ -38,7 +38,7 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
     containerId: entry?.id ?? path?.container?.id ?? null,
     containerPath: owner ?? entry?.facts.cgroupPath?.value ?? path?.container?.path ?? null,
     entry,
-    run: entry === null ? null : runAt(inventory.runs(entry), time, kill.victim.pid),
+    run: entry === null ? null : runAt(inventory.runs(entry), at, kill.victim.pid),
   };
 }
 
@@ -66,11 +66,11 @@ function isThere(inventory: Inventory, entry: Entry, at: number): boolean {
 }
 
 /** The container whose main process had the victim's pid then: pids come again, lives tell which is meant. */
-function byMainPid(inventory: Inventory, pid: number | null, at: number): Entry | undefined {
+function byMainPid(inventory: Inventory, pid: number | null, at: Instant): Entry | undefined {
   if (pid === null) return undefined;
   return inventory.byPid(pid).findLast((entry) => {
     const run = runAt(inventory.runs(entry), at, pid);
     const gone = goneAt(entry);
-    return run?.pid === pid && (gone === null || at <= gone + STAMP_SLACK);
+    return run?.pid === pid && (gone === null || at.monotonicMicroseconds <= gone + STAMP_SLACK);
   });
 }

@@ -1,3 +1,4 @@
+import type { Instant } from "../model/time.ts";
 import {
   type Ending,
   type Entry,
@@ -13,6 +14,8 @@ export interface Run {
   readonly pid: number | null;
   /** When it began, as near as is known; -Infinity for the first when nobody said. */
   readonly from: number;
+  /** From when on it was surely this life: before, there may have been others of which nobody told. */
+  readonly since: number;
   /** When somebody last said that it lived. */
   readonly lastAlive: number;
   readonly restarts: number | null;
@@ -50,7 +53,8 @@ export function runsOf(entry: Entry): readonly Run[] {
     joinNameless(drafts, ending);
     drafts.sort(compareDrafts);
   }
-  return finish(drafts);
+  // The kubelet starts a container once; instead of starting it again it makes another.
+  return finish(drafts, entry.facts.podUid !== undefined);
 }
 
 function compareEndings(one: Ending, other: Ending): number {
@@ -158,7 +162,7 @@ function compareDrafts(one: Draft, other: Draft): number {
   return beginOf(one) - beginOf(other) || (one.pid ?? 0) - (other.pid ?? 0);
 }
 
-function finish(drafts: readonly Draft[]): readonly Run[] {
+function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] {
   let before: number | null = null;
   return drafts.map((draft, index) => {
     const { pid, lastAlive, restarts, heardAt } = draft;
@@ -167,26 +171,51 @@ function finish(drafts: readonly Draft[]): readonly Run[] {
     const end = first === undefined ? null : endTime(first);
     const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
     const from = draft.startedAt ?? unknown;
+    const once = startedOnce && drafts.length === 1;
+    const since = draft.startedAt ?? (once ? Number.NEGATIVE_INFINITY : draft.firstSeen);
     before = end;
-    return { pid, from, lastAlive, restarts, endings, end, heardAt };
+    return { pid, from, since, lastAlive, restarts, endings, end, heardAt };
   });
 }
 
 /**
- * The life in which process `pid` was killed at `at`; `null` when it fell between the lives we know. A cgroup may be used
- * a little before the runtime's own stamp of the start.
+ * The life in which process `pid` was killed at `at`; `null` when it fell between the lives we know. A runtime stamps a
+ * start some time after the process began, and an end when it is over or later: what was killed after the stamp of an end
+ * was not of that life.
  */
-export function runAt(runs: readonly Run[], at: number, pid: number | null): Run | null {
-  const own = runs.filter((run) => run.pid !== null && run.pid === pid && isAround(run, at));
+export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Run | null {
+  const moment = at.monotonicMicroseconds;
+  const own = runs.filter((run) => run.pid !== null && run.pid === pid && isAround(run, moment));
   if (own.length > 0) return own.at(-1) ?? null;
-  const index = runs.findLastIndex(({ from }) => from <= at);
-  const run = runs[index] ?? runs[0] ?? null;
-  if (run === null || index < 0 || run.end === null || at <= run.end) return run;
+  const index = runs.findLastIndex(({ from }) => from <= moment);
+  const run = runs[index];
+  if (run !== undefined && isBefore(moment, run.end, at.uncertaintyMicroseconds)) return run;
   const next = runs[index + 1];
-  if (next === undefined) return at - run.end <= STAMP_SLACK ? run : null;
-  return at - run.end < next.from - at ? run : next;
+  return next !== undefined && next.from - moment <= STAMP_SLACK ? next : null;
 }
 
-function isAround({ from, end }: Run, at: number): boolean {
-  return at >= from - STAMP_SLACK && (end === null || at <= end + STAMP_SLACK);
+/** Whether what happened at `at` happened in no earlier life of which nobody told. */
+export function isSurely({ since }: Run, at: Instant): boolean {
+  return at.monotonicMicroseconds >= since - STAMP_SLACK;
+}
+
+/** Clocks are read one after the other; NTP slews 0.5 ms a second. */
+const CLOCK_SLACK = 20_000;
+
+function isBefore(moment: number, end: number | null, uncertainty: number): boolean {
+  return end === null || moment <= end + uncertainty + CLOCK_SLACK;
+}
+
+/** The life that a runtime's word at `moment` is about: the one it fits best. */
+export function runNear(runs: readonly Run[], moment: number): Run | null {
+  const index = runs.findLastIndex(({ from }) => from <= moment);
+  const run = runs[index] ?? runs[0] ?? null;
+  if (run === null || index < 0 || run.end === null || moment <= run.end) return run;
+  const next = runs[index + 1];
+  if (next === undefined) return moment - run.end <= STAMP_SLACK ? run : null;
+  return moment - run.end < next.from - moment ? run : next;
+}
+
+function isAround({ from, end }: Run, moment: number): boolean {
+  return moment >= from - STAMP_SLACK && (end === null || moment <= end + STAMP_SLACK);
 }

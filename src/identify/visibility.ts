@@ -1,6 +1,6 @@
 import type { Visibility } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
-import type { Run } from "./runs.ts";
+import { isSurely, type Run } from "./runs.ts";
 
 /** A main process that ends within this after a kill did not outlive it. */
 export const TOGETHER_MICROSECONDS = SECOND;
@@ -12,6 +12,8 @@ export const PATIENCE_MICROSECONDS = 30 * SECOND;
 export interface Circumstances {
   readonly at: Instant;
   readonly main: boolean | null;
+  /** A runtime told of the container. */
+  readonly known: boolean;
   readonly run: Run | null;
   /** The main process was killed within a second of this kill. */
   readonly mainKilled: boolean;
@@ -26,14 +28,18 @@ export interface Circumstances {
 export function visibilityOf(kill: Circumstances): Visibility {
   const { run, over, audible, now } = kill;
   if (kill.main === true || kill.mainKilled) return "visible";
-  if (run === null) return "unknown";
   const at = kill.at.monotonicMicroseconds;
+  if (run === null) return kill.known && now < at + OUTLIVED_MICROSECONDS ? "pending" : "unknown";
   const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
-  if (run.end !== null) return run.end <= together ? "visible" : "invisible";
-  if (run.lastAlive > together) return "invisible";
+  if (run.end !== null) {
+    if (run.end <= together) return "visible";
+    return isSurely(run, kill.at) ? "invisible" : "unknown";
+  }
   if (over !== null) return over <= together ? "visible" : "unknown";
-  if (run.pid === null) return "unknown";
+  // A runtime may still speak of a process whose end is on its way to us.
   if (now < at + OUTLIVED_MICROSECONDS) return "pending";
+  if (run.pid === null || !isSurely(run, kill.at)) return "unknown";
+  if (run.lastAlive > together) return "invisible";
   if (audible) return "invisible";
   return now < at + PATIENCE_MICROSECONDS ? "pending" : "unknown";
 }
