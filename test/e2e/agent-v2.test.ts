@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, type TestContext, test } from "node:test";
-import { type GuestResult, guestAvailable, runInGuest } from "../../lab/guest/guest.ts";
+import { type GuestResult, guestAvailable } from "../../lab/guest/guest.ts";
 import type { Truth } from "../../lab/lab.ts";
 import type {
   KillRecord,
@@ -9,7 +9,7 @@ import type {
   SourceRecord,
 } from "../../src/model/record.ts";
 import { assertSame, describeTally, type Tally } from "./support/compare.ts";
-import { EXIT_EMULATOR_FAULT } from "./support/emulated.ts";
+import { runInEmulatedGuest } from "./support/emulated-guest.ts";
 
 /** The installed kernel, the oldest and the newest that can be had. */
 const KERNELS = [undefined, "5.10", "7.2"];
@@ -54,11 +54,7 @@ class Findings {
   #saved: Readonly<Record<string, string>> = {};
 
   async collect(kernel: string | undefined): Promise<void> {
-    let result = await runProgram(kernel);
-    if (result.exitCode === EXIT_EMULATOR_FAULT) {
-      console.log(`  Node died of a fault of the emulated processor, once more:\n${result.output}`);
-      result = await runProgram(kernel);
-    }
+    const result = await runProgram(kernel);
     assert.equal(result.exitCode, 0, result.output);
     this.#saved = result.files;
   }
@@ -118,7 +114,7 @@ class Findings {
 }
 
 function runProgram(kernel: string | undefined): Promise<GuestResult> {
-  return runInGuest({
+  return runInEmulatedGuest({
     // Emulated processors spend most of the start of a program on compiling it.
     script:
       "ifconfig lo up; mkdir -m 1777 /tmp/compiled; NODE_COMPILE_CACHE=/tmp/compiled /usr/bin/node test/e2e/guest-agent.ts",

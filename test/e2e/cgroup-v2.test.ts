@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { guestAvailable, runInGuest } from "../../lab/guest/guest.ts";
+import { guestAvailable } from "../../lab/guest/guest.ts";
+import { runInEmulatedGuest } from "./support/emulated-guest.ts";
 
 /** The installed kernel, the oldest and the newest that can be had. */
 const KERNELS = [undefined, "5.10", "7.2"];
@@ -20,7 +21,7 @@ function tryOn(kernel: string | undefined): void {
   const groups: Groups = (count) => (kernel === "5.10" ? null : count);
 
   before(async () => {
-    const { exitCode, output, files } = await runInGuest({
+    const { exitCode, output, files } = await runInEmulatedGuest({
       script: "/usr/bin/node test/e2e/guest-cgroup-v2.ts",
       ...(kernel === undefined ? {} : { kernel }),
     });

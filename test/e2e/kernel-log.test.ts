@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { guestAvailable, runInGuest } from "../../lab/guest/guest.ts";
+import { guestAvailable } from "../../lab/guest/guest.ts";
 import type { Truth } from "../../lab/lab.ts";
 import type { KillObservation, Observation } from "../../src/model/observation.ts";
+import { runInEmulatedGuest } from "./support/emulated-guest.ts";
 
 interface Scene {
   readonly truths: readonly Truth[];
@@ -28,7 +29,7 @@ describe("the kernel-log source on cgroup v2", { skip }, () => {
 
   before(async () => {
     const script = "/usr/bin/node test/e2e/guest-kernel-log.ts";
-    const { exitCode, output, files } = await runInGuest({ script });
+    const { exitCode, output, files } = await runInEmulatedGuest({ script });
     assert.equal(exitCode, 0, output);
     result = JSON.parse(files["result.json"] ?? "null");
   });

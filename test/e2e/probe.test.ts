@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { guestAvailable, runInGuest } from "../../lab/guest/guest.ts";
+import { guestAvailable } from "../../lab/guest/guest.ts";
+import { runInEmulatedGuest } from "./support/emulated-guest.ts";
 
 const available = guestAvailable();
 const skip = available.ok ? false : available.reason;
@@ -41,7 +42,7 @@ const victims = (told: readonly Told[]) =>
 
 before(async () => {
   if (skip !== false) return;
-  const { exitCode, output, files } = await runInGuest({
+  const { exitCode, output, files } = await runInEmulatedGuest({
     script: "/usr/bin/node test/e2e/guest-probe.ts",
   });
   assert.equal(exitCode, 0, output);
