@@ -1,97 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { ContainerFacts } from "../model/container.ts";
-import type { ExitRecord, KillRecord, PodRecord } from "../model/record.ts";
-import type { SeriesCount } from "../sinks/sink.ts";
 import { killRecord } from "../sinks/testing/records.ts";
-import { Metrics, type MetricsState } from "./metrics.ts";
-import { REMOVED_PER_NAME } from "./metrics-containers.ts";
 import { COUNT_AFTER_SECONDS, VISIBLE_AFTER_SECONDS } from "./metrics-open.ts";
-
-const NOW = 1_795_216_200;
-const ID = "0123456789abcdef".repeat(4);
-
-function pod(name: string, uid = `uid-${name}`): PodRecord {
-  return { namespace: "shop", name, uid, container: "api", qosClass: null, owner: null };
-}
-
-function facts(id: string, change: Partial<ContainerFacts> = {}): ContainerFacts {
-  return {
-    runtime: "docker",
-    id,
-    name: "cart",
-    image: "cart:2",
-    imageId: null,
-    restarts: null,
-    pod: null,
-    sandbox: false,
-    cgroupPath: null,
-    mainPid: null,
-    startedAt: null,
-    ...change,
-  };
-}
-
-/** A kill in a container that its record names. */
-function killIn(
-  number: number,
-  { runtime, id, name, image, imageId, restarts, pod: itsPod }: ContainerFacts,
-  change: Partial<KillRecord> = {},
-): KillRecord {
-  return killRecord(number, {
-    container: { runtime, id, name, image, imageId, restarts },
-    pod: itsPod,
-    limit: { scope: "container", constraint: "memcg", cgroup: null, bytes: null },
-    ...change,
-  });
-}
-
-const NOBODYS: Partial<KillRecord> = {
-  container: null,
-  pod: null,
-  limit: { scope: null, constraint: null, cgroup: null, bytes: null },
-};
-
-function exitOf(one: ContainerFacts, change: Partial<ExitRecord> = {}): ExitRecord {
-  const { runtime, id, name, image, imageId, restarts, pod: itsPod } = one;
-  return {
-    type: "exit",
-    at: "2026-11-20T23:10:05.000000Z",
-    container: { runtime, id, name, image, imageId, restarts },
-    pod: itsPod,
-    exitCode: 137,
-    signal: 9,
-    verdict: "oom-killed",
-    kills: [],
-    ...change,
-  };
-}
-
-function started(state: MetricsState | null = null, options = {}): Metrics {
-  const metrics = new Metrics(state, options);
-  metrics.advance(NOW);
-  return metrics;
-}
-
-/** What a checkpoint makes of it. */
-function restarted(metrics: Metrics): Metrics {
-  const state: MetricsState = JSON.parse(JSON.stringify(metrics.state()));
-  return new Metrics(state);
-}
-
-/** `value` of the one series with these labels; `null` when there is none. */
-function value(series: readonly SeriesCount[], labels: Record<string, string>): number | null {
-  const found = series.filter((one) =>
-    Object.entries(labels).every(([name, text]) => one.labels[name] === text),
-  );
-  assert.ok(found.length <= 1, JSON.stringify(found));
-  return found[0]?.value ?? null;
-}
-
-function sum(series: readonly SeriesCount[]): number {
-  return series.reduce((total, one) => total + one.value, 0);
-}
+import {
+  exitOf,
+  facts,
+  ID,
+  killIn,
+  NOBODYS,
+  NOW,
+  pod,
+  restarted,
+  started,
+  sum,
+  value,
+} from "./testing/metrics.ts";
 
 test("a kill whose owner and scope are known is counted at once, in every family", () => {
   const metrics = started();
@@ -187,79 +111,6 @@ test("a known container has its series at 0, a sandbox has none", () => {
   }
 });
 
-test("drop-in labels are those of missing-container-metrics", () => {
-  const metrics = started();
-  metrics.container(facts(ID), true);
-  const id = "f".repeat(64);
-  const inPod = facts(id, { runtime: "containerd", name: null, pod: pod("cart-0") });
-  metrics.container(inPod, true);
-  assert.deepEqual(
-    metrics.view().ooms.map(({ labels }) => labels),
-    [
-      {
-        docker_container_id: ID,
-        container_short_id: "0123456789ab",
-        container_id: `docker://${ID}`,
-        name: "cart",
-        image_id: "docker-pullable://cart:2",
-        pod: "",
-        namespace: "",
-      },
-      {
-        docker_container_id: "not-a-docker-container",
-        container_short_id: "ffffffffffff",
-        container_id: `containerd://${id}`,
-        name: "api",
-        image_id: "cart:2",
-        pod: "cart-0",
-        namespace: "shop",
-      },
-    ],
-  );
-});
-
-test("a container whose name is learned after its kill was counted goes on under it", () => {
-  const metrics = started();
-  const unnamed = facts(ID, { name: null, image: null });
-  metrics.kill(killIn(1, unnamed));
-  metrics.advance(NOW + COUNT_AFTER_SECONDS);
-  metrics.container(facts(ID), true);
-  const [series] = metrics.view().ooms;
-  assert.deepEqual([series?.labels["name"], series?.value, series?.continued], ["cart", 1, true]);
-  const [restarts] = metrics.view().restarts;
-  assert.equal(restarts?.continued, false);
-});
-
-test("klog_pod_oomkill is at 0 as soon as the pod's uid is known", () => {
-  const metrics = started();
-  metrics.container(facts(ID, { pod: pod("cart-0") }), true);
-  assert.equal(value(metrics.view().podKills, { pod_uid: "uid-cart-0" }), 0);
-});
-
-test("restarts: a new main process, the runtime's own count, or a successor in the pod", () => {
-  const metrics = started();
-  const restarts = (id: string) =>
-    value(metrics.view().restarts, { container_short_id: id.slice(0, 12) });
-  metrics.container(facts("policy", { mainPid: 10, restarts: 7 }), true);
-  assert.equal(restarts("policy"), 0, "what was before we looked is not counted");
-  metrics.container(facts("policy", { restarts: 8 }), false);
-  metrics.container(facts("policy", { mainPid: 11, restarts: 8 }), true);
-  assert.equal(restarts("policy"), 1, "told by both, counted once");
-  metrics.container(facts("policy", { mainPid: 12, restarts: 0 }), true);
-  assert.equal(restarts("policy"), 2, "by hand: Docker begins to count anew");
-
-  const cri = (id: string, attempt: number) =>
-    facts(id, { runtime: "containerd", pod: pod("cart-0"), restarts: attempt });
-  metrics.container(cri("first", 0), true);
-  metrics.exit(exitOf(cri("first", 0)));
-  metrics.kill(killIn(1, cri("second", 1)));
-  metrics.container(cri("second", 1), true);
-  metrics.container(cri("second", 1), true);
-  assert.equal(restarts("first"), 1);
-  assert.equal(restarts("second"), 0);
-  assert.equal(value(metrics.view().lastExitCodes, { container_short_id: "first" }), 137);
-});
-
 test("names survive new containers; they go an hour after the last one", () => {
   const metrics = started();
   metrics.container(facts("a", { pod: pod("cart-0") }), true);
@@ -345,18 +196,6 @@ test("1,000 crash-looping names, 20 rounds: series are bounded, no kill goes unc
   metrics.advance(NOW + 2_000);
   metrics.container(facts("new", { name: "new" }), true);
   assert.equal(value(metrics.view().ooms, { name: "new" }), 0);
-});
-
-test("one name that is made anew again and again keeps the series of a few containers", () => {
-  const metrics = started();
-  for (let round = 0; round < 100; round += 1) {
-    metrics.container(facts(`c${round}`), true);
-    metrics.gone(`c${round}`);
-    metrics.advance(NOW + round);
-  }
-  metrics.container(facts("living"), true);
-  assert.equal(metrics.view().ooms.length, REMOVED_PER_NAME + 1);
-  assert.equal(metrics.kills.length, 1);
 });
 
 test("hostile names are bounded before they are kept", () => {
