@@ -109,31 +109,60 @@ export function forgetSteps(count: Count, time: number): void {
 
 /**
  * Where the kills that a book has and `killTimes` (µs, monotonic) do not explain must have happened: the first readings
- * that rose by more than the known kills in them. Each known kill explains one, in the step that covers it.
+ * that rose by more than the known kills in them. Each known kill explains one: in the step that covers it, else in the
+ * nearest within `slack`, for which another kill makes room if it fits elsewhere.
  */
 export function unexplainedSteps(
   count: Count,
   killTimes: readonly number[],
   slack: number,
 ): Step[] {
-  const left = count.steps.map((step) => step.delta);
-  const place = (time: number, margin: number): boolean => {
-    let best = -1;
-    let bestDistance = margin;
-    count.steps.forEach((step, index) => {
-      const distance = Math.max(0, step.from - time, time - step.to);
-      if ((left[index] ?? 0) === 0 || distance > bestDistance) return;
-      if (best >= 0 && distance === bestDistance) return;
-      best = index;
-      bestDistance = distance;
-    });
-    if (best >= 0) left[best] = (left[best] ?? 0) - 1;
-    return best >= 0;
-  };
-  const loose = killTimes.filter((time) => !place(time, 0));
-  for (const time of loose) place(time, slack);
-  return count.steps.flatMap((step, index) => {
-    const delta = left[index] ?? 0;
+  const places = count.steps.map((step): Place => ({ step, kills: [] }));
+  const loose = killTimes.filter((time) => !settle(nearest(places, time, 0), time));
+  for (const time of loose) {
+    if (!settle(nearest(places, time, slack), time)) makeRoom(places, time, slack);
+  }
+  return places.flatMap(({ step, kills }) => {
+    const delta = step.delta - kills.length;
     return delta > 0 ? [{ ...step, delta }] : [];
   });
+}
+
+/** A step, and the times of the kills that explain it. */
+interface Place {
+  readonly step: Step;
+  readonly kills: number[];
+}
+
+function settle(place: Place | null, time: number): boolean {
+  place?.kills.push(time);
+  return place !== null;
+}
+
+/** The nearest step within `slack` of the time that is not explained yet, the earlier of two. */
+function nearest(places: readonly Place[], time: number, slack: number): Place | null {
+  let best: Place | null = null;
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const place of places) {
+    const distance = distanceOf(place.step, time);
+    if (place.kills.length >= place.step.delta || distance > slack) continue;
+    if (distance >= bestDistance) continue;
+    best = place;
+    bestDistance = distance;
+  }
+  return best;
+}
+
+function makeRoom(places: readonly Place[], time: number, slack: number): void {
+  for (const { step, kills } of places) {
+    if (distanceOf(step, time) > slack) continue;
+    const index = kills.findIndex((other) => settle(nearest(places, other, slack), other));
+    if (index < 0) continue;
+    kills[index] = time;
+    return;
+  }
+}
+
+function distanceOf(step: Step, time: number): number {
+  return Math.max(0, step.from - time, time - step.to);
 }
