@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CACHE_DIRECTORY, GUEST_DIRECTORY } from "./paths.ts";
 
@@ -13,9 +14,9 @@ const PATIENCE_MILLISECONDS = 240_000;
 
 /** The disk of a Debian with systemd; `null` when it was not made yet, or by another version of the script. */
 export function findSystemdDisk(suite: SystemdSuite): string | null {
-  const path = join(CACHE_DIRECTORY, `systemd-${suite}.ext4`);
-  if (!existsSync(path) || statSync(path).mtimeMs < statSync(MAKE).mtimeMs) return null;
-  return path;
+  const madeBy = createHash("sha256").update(readFileSync(MAKE)).digest("hex").slice(0, 8);
+  const path = join(CACHE_DIRECTORY, `systemd-${suite}-${madeBy}.ext4`);
+  return existsSync(path) ? path : null;
 }
 
 /** The disk, made now if need be; `null` with the reason told when it cannot be. */
