@@ -45,9 +45,9 @@ test("the system's socket under two names is one; users' come after it", () => {
 });
 
 test("Rancher Desktop's, in the home of the user", () => {
-  const host = machine({ "/home/u/.rd/docker.sock": 9 });
-  const user = { home: "/home/u", runtimeDirectory: null };
-  assert.deepEqual(findSockets(host, { ...options, user }, PLACES), ["/home/u/.rd/docker.sock"]);
+  const host = machine({ "/users/u/.rd/docker.sock": 9 });
+  const user = { home: "/users/u", runtimeDirectory: null };
+  assert.deepEqual(findSockets(host, { ...options, user }, PLACES), ["/users/u/.rd/docker.sock"]);
 });
 
 test("Docker's path that is a link to Podman's socket is left to the other source", () => {
