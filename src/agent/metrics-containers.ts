@@ -2,7 +2,7 @@ import type { ContainerFacts } from "../model/container.ts";
 import type { ContainerRecord, PodRecord } from "../model/record.ts";
 import { boundedValue } from "../sinks/prometheus-text.ts";
 import type { SeriesCount } from "../sinks/sink.ts";
-import { PRESSURE_SECONDS, type Series } from "./metrics-owners.ts";
+import { goOn, PRESSURE_SECONDS, type Series, step } from "./metrics-owners.ts";
 
 /** Containers by id that have drop-in series of their own. */
 export const CONTAINER_LIMIT = 4_000;
@@ -101,10 +101,11 @@ export class Containers {
     if (!entry.present) entry.goneSince = now;
   }
 
-  kill(id: string, now: number): void {
+  /** `old`: as `step` says. */
+  kill(id: string, now: number, old: boolean): void {
     const entry = this.#entries.get(id) ?? this.#folding();
-    entry.ooms.value++;
-    entry.events.value++;
+    step(entry.ooms, old);
+    step(entry.events, old);
     if (!entry.present) entry.goneSince = now;
   }
 
@@ -365,9 +366,9 @@ function createEntry(known: Known): Entry {
 function restored(state: ContainerState): Entry {
   const { id, runtime, name, image, cgroup, pod, ooms, exitCode, ...rest } = state;
   const entry = createEntry({ id, runtime, name, image, cgroup, pod });
-  entry.restarts.value = restartsOf(rest);
-  entry.ooms.value = ooms;
-  entry.events.value = ooms;
+  goOn(entry.restarts, restartsOf(rest));
+  goOn(entry.ooms, ooms);
+  goOn(entry.events, ooms);
   entry.exitCode.value = exitCode;
   return Object.assign(entry, {
     goneSince: rest.goneSince,

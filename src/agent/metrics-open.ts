@@ -19,6 +19,8 @@ export interface OpenKill {
   podUid: string | null;
   incident: string;
   visibility: Visibility;
+  /** Found after the fact; earlier versions did not keep it. */
+  readonly recovered?: boolean;
   /** In `oomwitness_kills_total` and the drop-ins. */
   counted: boolean;
   /** In `oomwitness_incidents_total`. */
@@ -29,6 +31,7 @@ export function openKill(record: KillRecord, now: number): OpenKill {
   return {
     id: record.id,
     openedAt: now,
+    recovered: record.recovered,
     counted: false,
     closed: false,
     ...factsOf(record),
@@ -55,7 +58,8 @@ function factsOf(record: KillRecord) {
   };
 }
 
-function secondsOf(at: string): number {
+/** Unix seconds of a moment; 0 when it is none. */
+export function secondsOf(at: string): number {
   const milliseconds = Date.parse(at);
   return Number.isFinite(milliseconds) ? milliseconds / 1000 : 0;
 }

@@ -12,6 +12,19 @@ const UIDS_PER_OWNER = 3;
 /** A series whose labels object is made once, so that its text is made once too. */
 export interface Series extends SeriesCount {
   value: number;
+  continued?: boolean;
+}
+
+/** Counts one more. `old`: an earlier process told it, or it happened long before anybody could ask: no step for `increase()`. */
+export function step(series: Series, old: boolean): void {
+  if (old && series.value === 0) series.continued = true;
+  series.value++;
+}
+
+/** A counter as the last process left it. */
+export function goOn(series: Series, value: number): void {
+  series.value = value;
+  series.continued = value > 0;
 }
 
 /** Names, not ids: the series go on when the container is made anew. Outside Kubernetes only `container` is set. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { SeriesCount } from "../sinks/sink.ts";
 import { killRecord } from "../sinks/testing/records.ts";
 import { COUNT_AFTER_SECONDS, VISIBLE_AFTER_SECONDS } from "./metrics-open.ts";
 import {
@@ -144,6 +145,28 @@ test("after a restart counters go on, and what no runtime tells of any more goes
   assert.equal(value(next.view().ooms, { name: "a" }), 1);
   assert.equal(value(next.view().ooms, { name: "b" }), null);
   assert.equal(value(next.kills, { container: "", scope: "" }), 1, "the node's own stays");
+});
+
+test("what an earlier process told, and what is long past, is no new step", () => {
+  const metrics = started();
+  metrics.container(facts("a", { name: "a" }), true);
+  metrics.kill(killIn(1, facts("a", { name: "a" })));
+  const next = restarted(metrics);
+  const at = (seconds: number) => new Date((NOW + seconds) * 1_000).toISOString();
+  const kill = (number: number, name: string, change: { at: string; recovered: boolean }) =>
+    next.kill(killIn(number, facts(name, { name }), change));
+  next.advance(NOW + 600);
+  kill(2, "replayed", { at: at(590), recovered: false });
+  kill(3, "downtime", { at: at(590), recovered: true });
+  kill(4, "history", { at: at(-9_000), recovered: true });
+  kill(5, "now", { at: at(601), recovered: false });
+  next.advance(NOW + 700);
+  const { kills, ooms, incidents } = next.view();
+  const names = (series: readonly SeriesCount[], label: string) =>
+    series.filter((one) => one.value > 0 && one.continued !== true).map((one) => one.labels[label]);
+  assert.deepEqual(names(kills, "container"), ["downtime", "now"]);
+  assert.deepEqual(names(incidents, "container"), ["downtime", "now"]);
+  assert.deepEqual(names(ooms, "name"), ["downtime", "now"]);
 });
 
 test("counters of a version before containers are read", () => {

@@ -8,10 +8,12 @@ import {
   isSettled,
   type OpenKill,
   openKill,
+  secondsOf,
   VISIBLE_AFTER_SECONDS,
 } from "./metrics-open.ts";
 import {
   exitSeries,
+  goOn,
   killSeries,
   OWNER_LIMIT,
   type Owner,
@@ -20,6 +22,7 @@ import {
   Owners,
   ownerName,
   podSeries,
+  step,
 } from "./metrics-owners.ts";
 
 export interface MetricsOptions {
@@ -49,6 +52,8 @@ export interface MetricsState {
 
 const GRACE_SECONDS = 3_600;
 const SWEEP_SECONDS = 15;
+/** A kill found so long after it happened is history: it is counted, and no step in anybody's `increase()`. */
+const HISTORY_SECONDS = 300;
 /** Kills that wait to be counted or for their visibility; beyond it the oldest is counted as it is. */
 const OPEN_LIMIT = 10_000;
 /** Incidents counted already that a late kill may belong to: its kills come within seconds. */
@@ -81,6 +86,7 @@ export class Metrics {
   readonly #pending = new Map<string, OpenKill>();
   readonly #seenIncidents: Set<string>;
   #now = 0;
+  #startedAt = Number.POSITIVE_INFINITY;
   #sweptAt = 0;
   #folded = 0;
   unattributed: number;
@@ -136,7 +142,7 @@ export class Metrics {
   exit(record: ExitRecord): void {
     const { container, pod, exitCode, verdict } = record;
     const owner = this.#book(ownerName(container, pod, null));
-    exitSeries(owner, verdict).value++;
+    step(exitSeries(owner, verdict), secondsOf(record.at) < this.#startedAt);
     this.#containers.named(container, pod, this.#now);
     this.#containers.exit(container.id, exitCode);
   }
@@ -212,19 +218,19 @@ export class Metrics {
     const owner = ({ labels }: SeriesCount) => this.#owners.restore(nameOf(labels), null);
     for (const { goneSince, ...name } of state.owners ?? []) this.#owners.restore(name, goneSince);
     for (const one of state.kills) {
-      killSeries(owner(one), one.labels["scope"] ?? "").value = one.value;
+      goOn(killSeries(owner(one), one.labels["scope"] ?? ""), one.value);
     }
-    for (const one of state.incidents) owner(one).incidents.value = one.value;
+    for (const one of state.incidents) goOn(owner(one).incidents, one.value);
     for (const one of state.lastKillSeconds) owner(one).lastKillSeconds.value = one.value;
-    for (const one of state.invisibleKills ?? []) owner(one).invisible.value = one.value;
+    for (const one of state.invisibleKills ?? []) goOn(owner(one).invisible, one.value);
     for (const one of state.exits ?? []) {
       const verdict = verdictOf(one.labels["verdict"]);
-      if (verdict !== null) exitSeries(owner(one), verdict).value = one.value;
+      if (verdict !== null) goOn(exitSeries(owner(one), verdict), one.value);
     }
     for (const one of state.podKills ?? []) {
       const { container_name = "", namespace = "", pod_uid = "", pod_name = "" } = one.labels;
       const name = { namespace, pod: pod_name, container: container_name };
-      podSeries(this.#owners.restore(name, null), pod_uid).value = one.value;
+      goOn(podSeries(this.#owners.restore(name, null), pod_uid), one.value);
     }
     for (const kill of state.open ?? []) {
       (kill.closed ? this.#pending : this.#open).set(kill.id, { ...kill });
@@ -233,6 +239,7 @@ export class Metrics {
 
   /** What was told before anybody said what time it is. */
   #begin(nowSeconds: number): void {
+    this.#startedAt = nowSeconds;
     for (const kill of this.#open.values()) {
       if (kill.openedAt === 0) kill.openedAt = nowSeconds;
     }
@@ -253,10 +260,17 @@ export class Metrics {
     if (kill.counted) return;
     kill.counted = true;
     const owner = this.#book(kill.name);
-    killSeries(owner, kill.scope).value++;
+    const old = this.#isOld(kill);
+    step(killSeries(owner, kill.scope), old);
     owner.lastKillSeconds.value = Math.max(owner.lastKillSeconds.value, kill.seconds);
-    if (kill.containerId !== null) this.#containers.kill(kill.containerId, this.#now);
-    if (kill.podUid !== null) podSeries(owner, kill.podUid).value++;
+    if (kill.containerId !== null) this.#containers.kill(kill.containerId, this.#now, old);
+    if (kill.podUid !== null) step(podSeries(owner, kill.podUid), old);
+  }
+
+  /** From before this process: told by an earlier one, unless it was found after the fact, and lately. */
+  #isOld({ seconds, recovered = false }: OpenKill): boolean {
+    if (seconds >= this.#startedAt) return false;
+    return !recovered || this.#now - seconds > HISTORY_SECONDS;
   }
 
   #book(name: OwnerName): Owner {
@@ -282,7 +296,7 @@ export class Metrics {
   #countIncident(kill: OpenKill): void {
     if (this.#seenIncidents.has(kill.incident)) return;
     this.#seenIncidents.add(kill.incident);
-    this.#owners.book(kill.name, this.#now).incidents.value++;
+    step(this.#owners.book(kill.name, this.#now).incidents, this.#isOld(kill));
     const oldest = this.#seenIncidents.values().next();
     if (this.#seenIncidents.size > SEEN_INCIDENTS && oldest.done !== true) {
       this.#seenIncidents.delete(oldest.value);
@@ -293,7 +307,7 @@ export class Metrics {
     if (kill.visibility === "pending") return;
     this.#pending.delete(kill.id);
     if (kill.visibility === "invisible") {
-      this.#owners.book(kill.name, this.#now).invisible.value++;
+      step(this.#owners.book(kill.name, this.#now).invisible, this.#isOld(kill));
     }
   }
 
@@ -305,7 +319,7 @@ export class Metrics {
 }
 
 function counted(series: readonly SeriesCount[]): SeriesCount[] {
-  return series.filter(({ value }) => value !== 0);
+  return series.flatMap(({ labels, value }) => (value === 0 ? [] : [{ labels, value }]));
 }
 
 function nameOf(labels: SeriesCount["labels"]): OwnerName {

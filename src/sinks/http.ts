@@ -20,6 +20,7 @@ import {
   type Drop,
   METRICS_CONTENT_TYPE,
 } from "./prometheus.ts";
+import type { Reader } from "./prometheus-scrapers.ts";
 import type { AgentView, Sink } from "./sink.ts";
 import type { RecordLog } from "./store-read.ts";
 
@@ -115,7 +116,7 @@ function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<strin
     body: metrics.render(
       [...drops(), ...(options.otherDrops?.() ?? [])],
       clock.monotonicMicroseconds() / 1_000_000,
-      `${request.remoteAddress} ${request.header("user-agent") ?? ""}`,
+      readerOf(request),
     ),
   });
   return new Map<string, Route>([
@@ -130,6 +131,14 @@ function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<strin
     ["/api/v1/sources", bare(() => listReply({ items: view.sources(), next: null }))],
     ["/api/v1/events", ({ request, parameters }) => events.route(request, parameters)],
   ]);
+}
+
+/** Prometheus, and all that are built on its scraper, say how long they wait. */
+function readerOf(request: HttpRequest): Reader {
+  return {
+    name: `${request.remoteAddress} ${request.header("user-agent") ?? ""}`,
+    scrapes: request.header("x-prometheus-scrape-timeout-seconds") !== null,
+  };
 }
 
 function readyRoute(view: AgentView): HttpReply {

@@ -157,7 +157,9 @@ test("each scraper sees that 0, and somebody who only looks takes it from nobody
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
   const renderer = createMetricsRenderer(view);
   const value = (by: string, seconds: number) =>
-    /_total\{.*"a".*\} (\d)/.exec([...renderer.render([], seconds, by)].join(""))?.[1];
+    /_total\{.*"a".*\} (\d)/.exec(
+      [...renderer.render([], seconds, { name: by, scrapes: false })].join(""),
+    )?.[1];
   for (const seconds of [0, 15, 30]) {
     value("first", seconds);
     value("second", seconds + 1);
@@ -167,6 +169,26 @@ test("each scraper sees that 0, and somebody who only looks takes it from nobody
   assert.equal(value("first", 45), "0");
   assert.equal(value("second", 46), "0");
   for (const by of ["other1", "other2", "first", "second"]) assert.equal(value(by, 60), "1");
+});
+
+test("Prometheus sees it from its first scrape on, but not when it only comes from another address", () => {
+  let kills: SeriesCount[] = [{ labels: { container: "a" }, value: 5, continued: true }];
+  const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
+  const renderer = createMetricsRenderer(view);
+  const values = (name: string, seconds: number) => {
+    const text = [...renderer.render([], seconds, { name, scrapes: name !== "curl" })].join("");
+    return [...text.matchAll(/_total\{.*"[ab]".*\} (\d)/g)].map(([, value]) => value).join("");
+  };
+  kills = [...kills, { labels: { container: "b" }, value: 1 }];
+  assert.equal(values("curl", 0), "51");
+  assert.equal(values("first", 1), "50", "the last process told one of them");
+  assert.equal(values("second", 2), "50", "a pair of them");
+  assert.equal(values("first", 16), "51");
+  assert.equal(values("moved", 100), "51", "it saw them from where it was before");
+  kills = [...kills, { labels: { pod: "b" }, value: 3 }];
+  assert.equal(values("moved", 115), "510");
+  assert.equal(values("first", 116), "510");
+  assert.equal(values("moved", 130), "513");
 });
 
 test("a counter that goes on under other labels does not begin at 0 again", () => {

@@ -1,5 +1,5 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
-import { type Scraper, Scrapers } from "./prometheus-scrapers.ts";
+import { type Reader, type Scrape, Scrapers } from "./prometheus-scrapers.ts";
 import { LabelCache, labelText, labelValue, sampleValue } from "./prometheus-text.ts";
 import type { AgentView, LatencyHistogram, MetricsView, SeriesCount } from "./sink.ts";
 
@@ -38,7 +38,7 @@ interface Input {
   readonly metrics: MetricsView;
   readonly drops: readonly Drop[];
   readonly cache: LabelCache;
-  readonly scraper: Scraper;
+  readonly scrape: Scrape;
 }
 
 export interface Drop {
@@ -192,9 +192,9 @@ function sampleOf(
   { name, type }: Family,
   series: SeriesCount,
   names: readonly string[],
-  { cache, scraper }: Input,
+  { cache, scrape }: Input,
 ): string {
-  const held = type === "counter" && scraper.holdsAtZero(cache, series);
+  const held = type === "counter" && scrape.holdsAtZero(cache, series);
   return `${name}${cache.textOf(series, names)} ${held ? 0 : sampleValue(series.value)}\n`;
 }
 
@@ -288,9 +288,11 @@ export interface CompatOptions {
 export const DEFAULT_COMPAT: CompatOptions = { compat: true, moreCompat: false };
 
 export interface MetricsRenderer {
-  /** One scrape, in pieces of about 32 KiB, made as they are asked for. `nowSeconds`: any clock. `by`: who asks, in any words. */
-  render(drops: readonly Drop[], nowSeconds: number, by?: string): Iterable<string>;
+  /** One scrape, in pieces of about 32 KiB, made as they are asked for. `nowSeconds`: any clock. */
+  render(drops: readonly Drop[], nowSeconds: number, reader?: Reader): Iterable<string>;
 }
+
+const NOBODY: Reader = { name: "", scrapes: false };
 
 export function createMetricsRenderer(
   view: AgentView,
@@ -305,14 +307,14 @@ export function createMetricsRenderer(
   const caches = families.map(() => new LabelCache());
   const scrapers = new Scrapers();
   return {
-    *render(drops, nowSeconds, by = "") {
-      const scraper = scrapers.comes(by, nowSeconds);
+    *render(drops, nowSeconds, reader = NOBODY) {
+      const scrape = scrapers.reads(reader, nowSeconds);
       const metrics = view.metrics();
       let piece = "";
       for (const [index, family] of families.entries()) {
         const cache = caches[index] ?? new LabelCache();
         piece += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
-        for (const sample of family.samples({ view, metrics, drops, cache, scraper })) {
+        for (const sample of family.samples({ view, metrics, drops, cache, scrape })) {
           piece += sample;
           if (piece.length < PIECE) continue;
           yield piece;
