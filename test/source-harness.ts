@@ -46,7 +46,7 @@ export function startSource(source: Source, options: StartOptions = {}): Running
     emit: (observations) => {
       for (const observation of observations) {
         if (isOfKernel(observation)) said.observations.push(observation);
-        else said.runtime.push(observation);
+        else if (observation.kind !== "report") said.runtime.push(observation);
       }
     },
     up: (note) => {

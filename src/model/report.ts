@@ -1,5 +1,6 @@
 import type { Constraint } from "./observation.ts";
 import type { Outcome, VictimRecord } from "./record.ts";
+import type { Instant } from "./time.ts";
 
 /** One whole report of the kernel's OOM killer, as far as the text had it. What it had not is `null` or empty, never 0. */
 export interface OomReport {
@@ -134,6 +135,15 @@ export interface ReportKill {
   readonly line: number;
   readonly at: string | null;
   readonly uptimeSeconds: number | null;
+}
+
+/** A whole report as it came from the log of this machine: what explains a kill, and no evidence of one for the books. */
+export interface ReportObservation {
+  readonly kind: "report";
+  readonly source: "kernel-log";
+  /** When its first line was written. */
+  readonly at: Instant;
+  readonly report: OomReport;
 }
 
 /** A process killed by a program that watches memory, not by the kernel. */

@@ -1,14 +1,20 @@
 import type { Observation } from "../model/observation.ts";
-import type { Instant } from "../model/time.ts";
+import type { OomReport, ReportObservation } from "../model/report.ts";
+import { formatInstant, type Instant, SECOND } from "../model/time.ts";
 import { KernelLogAssembler, type KernelLogEvent } from "../parse/kernel-log-assembler.ts";
 import type { KmsgRecord } from "../parse/kmsg-record.ts";
 import { instantNow } from "./instant.ts";
 import { KernelLogClock, unknownUncertainty } from "./kernel-log-clock.ts";
 import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
-import type { SourceContext } from "./source.ts";
+import { KernelLogReports } from "./kernel-log-reports.ts";
+import type { SourceContext, SourceObservation } from "./source.ts";
 
 /** A record this young was written while we read: the backlog is over. */
 const LIVE_AGE_MICROSECONDS = 250_000;
+/** Lines of one report follow each other at once, also on a slow console: when the log is silent for so long, it is whole. */
+const REPORT_SILENCE_MILLISECONDS = 200;
+/** Reports this much older than the cursor are told again: an earlier process may have ended before they were whole. */
+const RETOLD_MICROSECONDS = 10_000_000;
 
 /**
  * Records in, observations out: replays are dropped, gaps are counted, and what an earlier process reported is only read
@@ -24,6 +30,8 @@ export class KernelLogFeed {
   /** Where an earlier process stopped. */
   readonly #cursor: LogCursor | null;
   readonly #start: Instant;
+  readonly #reports = new KernelLogReports();
+  #cancelReport = () => {};
   #lastSequence: number | null = null;
   #live = false;
 
@@ -53,7 +61,7 @@ export class KernelLogFeed {
 
   take(records: readonly KmsgRecord[]): void {
     const now = instantNow(this.#context.host.clock);
-    const observations: Observation[] = [];
+    const observations: SourceObservation[] = [];
     let last: KmsgRecord | null = null;
     for (const record of records) {
       // After a reopening the log begins at its oldest record again.
@@ -63,12 +71,63 @@ export class KernelLogFeed {
       this.#lastSequence = record.sequence;
       this.#compareClocks(now, record);
       const events = this.#assembler.push(record);
+      for (const report of this.#reports.push(record))
+        observations.push(...this.#tell(now, report));
       last = record;
       if (reported || !(this.#history || this.#isNew(record))) continue;
       for (const event of events) observations.push(this.#stamp(now, event));
     }
     if (observations.length > 0) this.#context.emit(observations);
     if (last !== null && !this.#isReported(last)) this.#save(last);
+    this.#awaitReport();
+  }
+
+  /** Nothing comes any more. */
+  close(): void {
+    this.#cancelReport();
+    this.#endReport();
+  }
+
+  #awaitReport(): void {
+    this.#cancelReport();
+    if (!this.#reports.waiting) return;
+    const { clock } = this.#context.host;
+    this.#cancelReport = clock.after(REPORT_SILENCE_MILLISECONDS, () => this.#endReport());
+  }
+
+  #endReport(): void {
+    const now = instantNow(this.#context.host.clock);
+    const told = this.#reports.end().flatMap((report) => this.#tell(now, report));
+    if (told.length > 0) this.#context.emit(told);
+  }
+
+  /** A report with its times; nothing when its kills are older than those that are told. */
+  #tell(now: Instant, report: OomReport): ReportObservation[] {
+    const last = report.kills.at(-1)?.uptimeSeconds ?? report.uptimeSeconds;
+    if (last === null || report.uptimeSeconds === null) return [];
+    const timestampMicroseconds = Math.round(last * SECOND);
+    if (this.#isBefore(timestampMicroseconds)) return [];
+    if (!this.#history && !this.#isNew({ timestampMicroseconds })) return [];
+    const instant = (seconds: number) => this.#clock.instant(now, Math.round(seconds * SECOND));
+    const at = instant(report.uptimeSeconds);
+    const kills = report.kills.map((kill) => {
+      const own = kill.uptimeSeconds === null ? null : formatInstant(instant(kill.uptimeSeconds));
+      return { ...kill, at: own };
+    });
+    return [
+      {
+        kind: "report",
+        source: "kernel-log",
+        at,
+        report: { ...report, at: formatInstant(at), kills },
+      },
+    ];
+  }
+
+  /** An earlier process told it. */
+  #isBefore(timestampMicroseconds: number): boolean {
+    if (this.#cursor === null) return false;
+    return timestampMicroseconds <= this.#cursor.timestampMicroseconds - RETOLD_MICROSECONDS;
   }
 
   #isReported(record: KmsgRecord): boolean {
@@ -79,7 +138,7 @@ export class KernelLogFeed {
   }
 
   /** Written since the start. A reader that stalls looks like a silent log, so the record's age has a say. */
-  #isNew(record: KmsgRecord): boolean {
+  #isNew(record: Pick<KmsgRecord, "timestampMicroseconds">): boolean {
     const age = this.#start.monotonicMicroseconds - record.timestampMicroseconds;
     return this.#live && age < unknownUncertainty(this.#start);
   }

@@ -67,6 +67,7 @@ class LogWatch {
       stop.removeEventListener("abort", close);
       this.#cancelTimer();
       this.#cancelSilence();
+      this.#feed.close();
       this.#handle?.close();
     }
   }

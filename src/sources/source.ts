@@ -1,11 +1,12 @@
 import type { Host } from "../host/host.ts";
 import type { RuntimeObservation } from "../model/container.ts";
 import type { Observation, SourceName } from "../model/observation.ts";
+import type { ReportObservation } from "../model/report.ts";
 
-/** Of kills, from the kernel; or of containers, from a runtime. */
-export type SourceObservation = Observation | RuntimeObservation;
+/** Of kills, from the kernel; why it killed, in its log's words; or of containers, from a runtime. */
+export type SourceObservation = Observation | RuntimeObservation | ReportObservation;
 
-/** Whether the kernel's evidence speaks, not a runtime. */
+/** Whether it is the kernel's evidence of kills, which goes into the books. */
 export function isOfKernel(observation: SourceObservation): observation is Observation {
   switch (observation.kind) {
     case "container":
@@ -13,6 +14,7 @@ export function isOfKernel(observation: SourceObservation): observation is Obser
     case "oom-report":
     case "gone":
     case "list":
+    case "report":
       return false;
     default:
       return true;
