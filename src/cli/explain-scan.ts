@@ -12,7 +12,7 @@ export interface LineReader<Event> {
 const LINES_BEFORE = 2;
 /** What is longer is no line of a log: its beginning is told, its rest passed over. */
 const LONGEST_LINE_BYTES = 1 << 20;
-const TOLD_BYTES = 70_000;
+const TOLD_BYTES = 270_000;
 const NEWLINE = 0x0a;
 
 export class TextScanner<Event> {

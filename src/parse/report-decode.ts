@@ -8,6 +8,14 @@
  */
 import { readJson } from "./report-json.ts";
 import { beginsReportLine } from "./report-known.ts";
+import {
+  type CriRecord,
+  peelLayer,
+  peelLength,
+  peelObject,
+  readCri,
+  shapeOf,
+} from "./report-layers.ts";
 import { type PrefixedText, readPrefix } from "./report-prefix.ts";
 
 /** A line of a log without its prefix. */
@@ -17,29 +25,35 @@ export interface LogLine extends PrefixedText {
 }
 
 /** A longer line is cut: no line of a kernel is a tenth of it. */
-export const MAX_RAW_CHARACTERS = 65_536;
+export const MAX_RAW_CHARACTERS = 262_144;
 /** JSON in JSON in CRI: each layer is one. */
 const MAX_DEPTH = 4;
 const MAX_PARTIAL_CHARACTERS = 65_536;
-/** A line that one record of a text holds: the longest Mem-Info has under 20, a cgroup's statistics under 100. */
-const MAX_PARTS = 400;
+/** Lines that one record of a text holds: a cgroup's statistics have under 100, a whole log in one record thousands. */
+const MAX_PARTS = 5_000;
 
 export class LineDecoder {
   /** A quoted-printable line whose end `=` says that it goes on, as it was before. */
   #soft: string | null = null;
   #softNumber = 0;
-  /** Text of a container record that goes on. */
-  #partial: LogLine | null = null;
+  /** Texts of container records that go on, by stream. */
+  readonly #partial = new Map<string, { readonly text: string; readonly number: number }>();
+  /** A prefix that no program is known to write, as the last report's line had it. */
+  #shape: RegExp | null = null;
+  #shapeOf = "";
+  /** The line before said that a text with its length follows. */
+  #lengthFollows = false;
   /** "time": of pretty-printed dmesg --json, for the member that follows. */
   #uptime: number | null = null;
 
   /** A line waits for its other half. */
   get waiting(): boolean {
-    return this.#soft !== null || this.#partial !== null;
+    return this.#soft !== null || this.#partial.size > 0;
   }
 
   push(raw: string, number: number): readonly LogLine[] {
-    const piece = clean(raw);
+    const piece = clean(this.#lengthFollows ? peelLength(raw) : raw);
+    this.#lengthFollows = piece === "MESSAGE";
     let line = piece;
     let first = number;
     const goesOn = this.#soft !== null;
@@ -61,9 +75,10 @@ export class LineDecoder {
   end(): readonly LogLine[] {
     const lines: LogLine[] = [];
     if (this.#soft !== null) lines.push(...this.#decode(this.#soft, this.#softNumber));
-    if (this.#partial !== null) lines.push({ ...this.#partial, partial: false });
+    for (const { text, number } of this.#partial.values())
+      lines.push(...this.#unwrap(text, number, 1));
     this.#soft = null;
-    this.#partial = null;
+    this.#partial.clear();
     return lines;
   }
 
@@ -72,29 +87,62 @@ export class LineDecoder {
     if (text.includes("=3D") || text.includes("=0A")) text = unquote(text);
     if (text.includes("&") && ENTITY.test(text)) text = unescapeEntities(text);
     const parts = text.includes("<br") ? text.split(/<br ?\/?>/i) : [text];
-    return parts.slice(0, MAX_PARTS).flatMap((part) => this.#unwrap(part, number, 0));
+    return parts.slice(0, MAX_PARTS).flatMap((part) => this.#unwrap(peelLayer(part), number, 0));
   }
 
   #unwrap(text: string, number: number, depth: number): readonly LogLine[] {
-    if (depth < MAX_DEPTH) {
-      const inside = this.#fromJson(text, number, depth);
-      if (inside !== null) return inside;
-    }
+    const cri = depth < MAX_DEPTH ? readCri(text) : null;
+    if (cri !== null) return this.#container(cri, number, depth);
+    const inside = depth < MAX_DEPTH ? this.#fromJson(text, number, depth) : null;
+    return inside ?? this.#prefixed(text, number, depth);
+  }
+
+  #prefixed(text: string, number: number, depth: number): readonly LogLine[] {
+    const prefixed = this.#readPrefix(text);
+    const nested = depth < MAX_DEPTH && prefixed.prefixed && prefixed.text.startsWith("{");
+    const inside = nested ? this.#fromJson(prefixed.text, number, depth) : null;
+    if (inside !== null) return inside.map((line) => withTime(line, prefixed.wallMicroseconds));
+    return splitEscaped({ ...prefixed, number });
+  }
+
+  /** A prefix of unknown form is known by its form once a line of a report stood behind it. */
+  #readPrefix(text: string): PrefixedText {
     const prefixed = readPrefix(text);
-    const body = prefixed.text;
-    const nested = depth < MAX_DEPTH && prefixed.prefixed && body.startsWith("{");
-    const inside = nested ? this.#fromJson(body, number, depth) : null;
-    if (inside !== null) {
-      return inside.map((line) => ({
-        ...line,
-        wallMicroseconds: line.wallMicroseconds ?? prefixed.wallMicroseconds,
-      }));
+    if (prefixed.origin === "user") return prefixed;
+    if (prefixed.dug) {
+      const prefix = text.slice(0, text.length - prefixed.text.length);
+      if (prefix !== this.#shapeOf) this.#shape = shapeOf(prefix);
+      this.#shapeOf = prefix;
+      return prefixed;
     }
-    return this.#join({ ...prefixed, number }).flatMap(splitEscaped);
+    if (this.#shape === null || beginsReportLine(prefixed.text)) return prefixed;
+    const match = this.#shape.exec(text);
+    if (match === null) return prefixed;
+    const stamp = /\[ *(\d{1,10}\.\d{6})\]/.exec(match[0])?.[1];
+    const uptimeSeconds = prefixed.uptimeSeconds ?? (stamp === undefined ? null : Number(stamp));
+    return {
+      ...prefixed,
+      text: text.slice(match[0].length).trimStart(),
+      uptimeSeconds,
+      prefixed: true,
+    };
+  }
+
+  /** Container runtimes cut long lines; the prefix inside may be cut, too. */
+  #container(record: CriRecord, number: number, depth: number): readonly LogLine[] {
+    const before = this.#partial.get(record.stream) ?? null;
+    this.#partial.delete(record.stream);
+    const text = (before?.text ?? "") + record.text;
+    if (record.partial && text.length <= MAX_PARTIAL_CHARACTERS) {
+      this.#partial.set(record.stream, { text, number: before?.number ?? number });
+      return NONE;
+    }
+    const inside = this.#unwrap(text, before?.number ?? number, depth + 1);
+    return inside.map((line) => withTime(line, record.wallMicroseconds));
   }
 
   #fromJson(text: string, number: number, depth: number): readonly LogLine[] | null {
-    const trimmed = text.trimStart();
+    const trimmed = peelObject(text.trimStart());
     const time = /^"time": *(\d{1,10}\.\d{1,6}),?\s*$/.exec(trimmed)?.[1];
     if (time !== undefined) this.#uptime = Number(time);
     const json = JSON_START.test(trimmed) ? readJson(trimmed) : null;
@@ -118,20 +166,14 @@ export class LineDecoder {
         prefixed: line.prefixed || json.origin === "kernel",
       }));
   }
+}
 
-  /** Container runtimes cut lines of 16 KiB. */
-  #join(line: LogLine): readonly LogLine[] {
-    const before = this.#partial;
-    this.#partial = null;
-    const joined = before === null ? line : { ...before, text: before.text + line.text };
-    if (!line.partial || joined.text.length > MAX_PARTIAL_CHARACTERS) return [joined];
-    this.#partial = joined;
-    return NONE;
-  }
+function withTime(line: LogLine, wallMicroseconds: number | null): LogLine {
+  return { ...line, wallMicroseconds: line.wallMicroseconds ?? wallMicroseconds };
 }
 
 const NONE: readonly LogLine[] = [];
-const NOTHING = { piece: false, partial: false } as const;
+const NOTHING = { piece: false, dug: false } as const;
 const JSON_START = /^(?:\{|"(?:msg|MESSAGE|message|log)" *:|MESSAGE=)/;
 const OWN_PREFIX =
   /^[> ]*(?:\[ *\d{1,10}\.\d{6}\]|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:|<\d{1,3}>)/;
@@ -141,9 +183,16 @@ const ENTITY = /&(?:gt|lt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});/;
 
 function clean(raw: string): string {
   const bounded = raw.length > MAX_RAW_CHARACTERS ? raw.slice(0, MAX_RAW_CHARACTERS) : raw;
-  const line = bounded.endsWith("\r") ? bounded.slice(0, -1) : bounded;
+  const line = bounded.slice(0, endOf(bounded));
   const code = line.includes("\u001b") || line.includes("\u0000");
   return code ? line.replace(TERMINAL, "") : line;
+}
+
+/** Without the returns of consoles and the blanks that fill a table; a piece of a line may end in one blank that counts. */
+function endOf(line: string): number {
+  let end = line.length;
+  while (end > 0 && /[\r\t ]/.test(line.charAt(end - 1))) end -= 1;
+  return line.charAt(end) === " " ? end + 1 : end;
 }
 
 /** Quoted-printable breaks lines at 76 characters; a piece of the kernel's that ends in `=` is rarely that long. */

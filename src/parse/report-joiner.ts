@@ -97,7 +97,7 @@ const NONE: readonly WholeLine[] = [];
 
 /** Lines that stand behind a summary, a `Task in` line or statistics: what was open does not go on after them. */
 function decides(text: string): boolean {
-  return /Kill(?:ed)? process \d|invoked oom-killer|^memory: usage|^oom-kill:|^Task|^[a-z_]+ \d+$/.test(
+  return /Kill(?:ed)? process \d|invoked oom-killer|^memory: usage|^oom-kill:|^Task|^[a-z_]+ \d+\s*$/.test(
     text,
   );
 }

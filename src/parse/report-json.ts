@@ -23,12 +23,13 @@ const MESSAGE_KEYS = [
   "line",
   "text",
   "textPayload",
+  "short_message",
   "@message",
 ];
 const NESTED_KEYS = ["jsonPayload", "_source", "fields", "result", "data"];
 const NAME_KEYS = ["SYSLOG_IDENTIFIER", "syslog_identifier", "ident", "appname", "program"];
 const TIME_KEYS = ["time", "@timestamp", "timestamp", "ts"];
-const MAX_JSON_CHARACTERS = 65_536;
+const MAX_JSON_CHARACTERS = 262_144;
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The message of a JSON object, also of one whose end is cut off; `null` when the line is none. */
@@ -45,7 +46,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parseObject(text: string): Fields | null {
   try {
-    const value: unknown = JSON.parse(text.replace(/,\s*$/, ""));
+    const value: unknown = JSON.parse(text.replace(/[,\]\s]+$/, ""));
     return isFields(value) ? value : null;
   } catch {
     return null;

@@ -28,8 +28,8 @@ export interface PrefixedText {
   readonly prefixed: boolean;
   /** The kernel says that it continues a line (flag `c`). */
   readonly piece: boolean;
-  /** A container runtime says that the line goes on in its next record. */
-  readonly partial: boolean;
+  /** What stood before it is of no known form. */
+  readonly dug: boolean;
 }
 
 interface State {
@@ -40,7 +40,7 @@ interface State {
   prefixed: boolean;
   timed: boolean;
   piece: boolean;
-  partial: boolean;
+  dug: boolean;
   done: boolean;
 }
 
@@ -57,13 +57,14 @@ export function readPrefix(line: string): PrefixedText {
     prefixed: false,
     timed: false,
     piece: false,
-    partial: false,
+    dug: false,
     done: false,
   };
   for (let layer = 0; layer < MAX_LAYERS && !state.done; layer++) {
     if (!peel(state)) break;
   }
   if (!state.done && state.origin !== "user" && !beginsReportLine(state.rest)) dig(state);
+  else if (!state.prefixed) numbered(state);
   return {
     text: state.rest.trimStart(),
     wallMicroseconds: state.wall,
@@ -71,7 +72,7 @@ export function readPrefix(line: string): PrefixedText {
     origin: state.origin,
     prefixed: state.prefixed,
     piece: state.piece,
-    partial: state.partial,
+    dug: state.dug,
   };
 }
 
@@ -83,7 +84,7 @@ function peel(state: State): boolean {
     return true;
   }
   return (
-    (isDigit(first) && (kmsg(state) || isoTime(state) || unixTime(state))) ||
+    (isDigit(first) && (kmsg(state) || isoTime(state) || unixTime(state) || logcat(state))) ||
     (first === 0x5b && bracket(state)) ||
     (first === 0x3c && priority(state)) ||
     (first === 0x3e && take(state, /^(?:> ?)+/) !== null) ||
@@ -143,11 +144,19 @@ function unixTime(state: State): boolean {
   return true;
 }
 
+function logcat(state: State): boolean {
+  const match = take(state, LOGCAT);
+  if (match === null) return false;
+  state.origin = match[1] === "kernel" ? "kernel" : "user";
+  state.prefixed = true;
+  return true;
+}
+
 const UPTIME =
   /^\[ *(\d{1,10}\.\d{3,9})(?:,\d)?(?: *<[^>\]]{0,24}>)?\](?: ?\[ *[TC]\d{1,9}\])?(?: |$|(?=[^\s[]))/;
 const DELTA = /^\[ *\+\d{1,7}\.\d{6}\] ?/;
 const DATE = /^\[[^[\]]{0,16}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\] ?/;
-const ISO_IN_BRACKETS = /^\[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^[\]]{0,16}\] ?/;
+const ISO_IN_BRACKETS = /^\[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^[\]]{0,16}\]:? ?/;
 const POD = /^\[(?:pod|container)\/[^\]]{1,300}\] /;
 
 function bracket(state: State): boolean {
@@ -183,8 +192,11 @@ const SYSLOG_TIME =
 const FULL_TIME =
   /^[A-Z][a-z]{2},? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) (?:[A-Z]{2,5}|[+-]\d\d(?:\d\d)?) /;
 const DATE_TIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})? \d{4}:? +/;
+/** dmesg -x, and talosctl dmesg: `kern: warning: [2026-11-20T23:10:05.123456789Z]: text`. */
 const FACILITY =
-  /^(kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local\d) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: ?/;
+  /^(kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local\d) *: *(?:emerg|alert|crit|err|error|warn|warning|notice|info|debug) *: ?/;
+/** Android: month, day, time, pid, tid, level, tag. */
+const LOGCAT = /^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d{1,8} +\d{1,8} [VDIWEF] (kernel|\S{1,64}) *: /;
 
 function letterTime(state: State): boolean {
   const full = take(state, FULL_TIME);
@@ -202,19 +214,17 @@ function letterTime(state: State): boolean {
   return true;
 }
 
-/** Kubernetes' record of a container: `stdout F text`, P when it goes on. */
+/** Kubernetes' record of a container: `stdout F text`. */
 function stream(state: State): boolean {
   if (!state.timed) return false;
-  const match = take(state, /^(?:stdout|stderr) ([FP]) /);
-  if (match === null) return false;
-  state.partial = match[1] === "P";
+  if (take(state, /^(?:stdout|stderr) [FP] /) === null) return false;
   // The text inside is a line of its own.
   state.timed = false;
   return true;
 }
 
 const KERNEL_TAG =
-  /^(?:[\w.@-]{1,253}(?::\d{1,5})? +)?(?:kernel|kern|klogd|kmsg|dmesg)(?:\[\d{1,10}\])?:(?: |$|(?=\S))/;
+  /^(?:[\w.@-]{1,253}(?::\d{1,5})? +)?(?:kern\.[a-z]{3,7} +)?(?:kernel|kern|klogd|kmsg|dmesg)(?:\[\d{1,10}\])?:(?: |$|(?=\S))/;
 const KERNEL_FIELDS = /^\S{1,255} kernel \S{1,128} \S{1,32} (?:-|\[[^\]]{0,200}\]) ?/;
 
 function kernelTag(state: State): boolean {
@@ -228,11 +238,14 @@ function kernelTag(state: State): boolean {
 }
 
 const OTHER_TAG = /^(?:\S{1,255} +)?[^\s:[\]]{1,64}(?:\[\d{1,10}\])?: /;
+const TAG_OF_JSON = /^[^\s:{]{1,200}: (?=\{")/;
 const OTHER_FIELDS = /^\S{1,255} \S{1,48} (?:-|\d{1,10}) \S{1,32} (?:-|\[[^\]]{0,200}\]) /;
 
 /** After a time of syslog: `host sshd[12]: …`. Its text is kept: some programs tell of kills of their own. */
 function otherTag(state: State): boolean {
   if (!state.timed || state.origin === "kernel") return false;
+  // Fluentd's: what is inside names its program itself.
+  if (take(state, TAG_OF_JSON) !== null) return true;
   if (!OTHER_TAG.test(state.rest.slice(0, MAX_PREFIX_CHARACTERS))) {
     if (take(state, OTHER_FIELDS) === null) return false;
   }
@@ -246,6 +259,7 @@ const WEAK: readonly RegExp[] = [
   /^\d{1,8}(?:[:.|)\t│-] *| +)/,
   /^(?:[\w.@+~-]{0,100}\/)*[\w.@+~-]{1,100}[:-](?:\d{1,9}[:-])?/,
   /^[\w.-]{1,100} +[|│] ?/,
+  /^[\w.-]{1,253} [\w.-]{1,253} +/,
   /^(?:[-*+•|│$%;] ?|#+ |\/\/ ?|b?['"`]+|\d{1,3}\. |L\d{1,6}:? )/,
   /^<\/?(?:pre|code|p|span|div|td|li|blockquote)\b[^>]{0,100}>/i,
 ];
@@ -265,6 +279,16 @@ function weak(state: State): boolean {
   return false;
 }
 
+/** Numbers that people and tools put before bare lines; the kernel's own names seldom begin so. */
+function numbered(state: State): void {
+  const match = /^(?:\d{1,7}(?:\t+ *|[:.)|] ?| {1,8})|[-*•│|>] )(?=\S)/.exec(state.rest);
+  if (match === null) return;
+  const rest = state.rest.slice(match[0].length);
+  if (!beginsReportLine(rest)) return;
+  state.rest = rest;
+  state.dug = true;
+}
+
 const STAMP_INSIDE = /\[ *\d{1,10}\.\d{6}\](?: ?\[ *[TC]\d{1,9}\])? /;
 const NAME_ONLY = /^[^\n]{1,15} invoked$/;
 /** Forms that no name of 15 bytes can hold. */
@@ -276,6 +300,8 @@ const MAIL = /^(?:Subject|Re|Fwd?|AW|Betreff): /i;
 /** A line of the kernel behind something else: output of a program on the console, a prefix we do not know. */
 function dig(state: State): void {
   const { rest } = state;
+  // An object is read as one first.
+  if (rest.startsWith("{")) return;
   const head = rest.slice(0, MAX_PREFIX_CHARACTERS);
   const stamp = STAMP_INSIDE.exec(head);
   if (stamp !== null) {
@@ -284,15 +310,15 @@ function dig(state: State): void {
       state.uptime = Number(/\d{1,10}\.\d{6}/.exec(stamp[0])?.[0]);
       state.prefixed = true;
       state.rest = inner;
+      state.dug = true;
       return;
     }
   }
   if (MAIL.test(head)) return;
   const strong = STRONG.exec(head);
+  const header = strong === null ? STRONG_HEADER.exec(head) : null;
   if (strong !== null) state.rest = rest.slice(strong.index + 1);
-  else {
-    const header = STRONG_HEADER.exec(head);
-    if (header !== null)
-      state.rest = rest.slice(header.index + header[0].length - (header[1]?.length ?? 0));
-  }
+  else if (header !== null)
+    state.rest = rest.slice(header.index + header[0].length - (header[1]?.length ?? 0));
+  state.dug = strong !== null || header !== null;
 }
