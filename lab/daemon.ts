@@ -37,19 +37,26 @@ export function command(program: string, args: readonly string[], input?: Buffer
 export class Daemon {
   readonly #program: string;
   readonly #args: readonly string[];
+  readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | null = null;
   #output = "";
 
-  constructor(program: string, args: readonly string[]) {
+  constructor(
+    program: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     this.#program = program;
     this.#args = args;
+    this.#environment = environment;
   }
 
   /** Starts it and waits until `ready` no longer rejects. */
   async start(ready: () => Promise<unknown>, milliseconds = 30_000): Promise<void> {
     // A test that is killed must not leave a daemon behind.
     const words = ["--pdeathsig", "KILL", this.#program, ...this.#args];
-    const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "pipe"] });
+    const env = { ...process.env, ...this.#environment };
+    const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "pipe"], env });
     child.on("error", () => undefined);
     child.stderr.on("data", (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-4000);
@@ -63,6 +70,10 @@ export class Daemon {
       await sleep(50);
     }
     throw new Error(`${this.#program} is not ready: ${this.#output}`);
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {

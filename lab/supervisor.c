@@ -2,8 +2,9 @@
 #include "common.h"
 
 static const char USAGE[] =
-    "supervisor [--kills N] [--mib N] [--pause MS] [--exit CODE | --until-term CODE]\n"
-    "  forks N children, one after the other, that grow until killed; then ends with CODE, or when SIGTERM comes";
+    "supervisor [--kills N] [--mib N] [--pause MS] [--exit CODE | --until-term CODE | --grow]\n"
+    "  forks N children, one after the other, that grow until killed; then ends with CODE, or when SIGTERM comes, or\n"
+    "  pauses once more and grows itself until killed";
 
 static volatile sig_atomic_t terminated = 0;
 
@@ -30,15 +31,17 @@ int main(int argc, char **argv) {
   static const struct option options[] = {
       {"kills", required_argument, NULL, 'k'}, {"mib", required_argument, NULL, 'm'},
       {"pause", required_argument, NULL, 'p'}, {"exit", required_argument, NULL, 'e'},
-      {"until-term", required_argument, NULL, 't'}, {0}};
+      {"until-term", required_argument, NULL, 't'},
+      {"grow", no_argument, NULL, 'g'}, {0}};
   long kills = 1, mib = DEFAULT_MIB, pause = 0, code = 0;
-  bool until_term = false;
+  bool until_term = false, grows = false;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 'k') kills = number(optarg);
     else if (option == 'm') mib = number(optarg);
     else if (option == 'p') pause = number(optarg);
     else if (option == 'e') code = number(optarg);
     else if (option == 't') { code = number(optarg); until_term = true; }
+    else if (option == 'g') grows = true;
     else usage(USAGE);
   }
   // Process 1 of a pid namespace ignores signals without a handler.
@@ -60,5 +63,9 @@ int main(int argc, char **argv) {
   printf("{\"killed\":%ld}\n", killed);
   fflush(stdout);
   if (until_term) wait_for_term();
+  if (grows) {
+    pause_milliseconds(pause);
+    grow(mib, false);
+  }
   _exit((int)code);
 }
