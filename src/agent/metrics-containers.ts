@@ -2,7 +2,7 @@ import type { ContainerFacts } from "../model/container.ts";
 import type { ContainerRecord, PodRecord } from "../model/record.ts";
 import { boundedValue } from "../sinks/prometheus-text.ts";
 import type { SeriesCount } from "../sinks/sink.ts";
-import { goOn, PRESSURE_SECONDS, type Series, step } from "./metrics-owners.ts";
+import { goOn, PRESSURE_SECONDS, type Series, since, step } from "./metrics-owners.ts";
 
 /** Containers by id that have drop-in series of their own. */
 export const CONTAINER_LIMIT = 4_000;
@@ -117,7 +117,7 @@ export class Containers {
   sweep(now: number): void {
     for (const [id, entry] of this.#entries) {
       if (entry.present || entry === this.#other) continue;
-      entry.goneSince = Math.min(entry.goneSince ?? now, now);
+      entry.goneSince = since(entry.goneSince, now);
       if (now - entry.goneSince >= this.#graceSeconds) this.#delete(id);
     }
   }

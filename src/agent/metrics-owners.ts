@@ -61,6 +61,11 @@ const OTHER: OwnerName = { namespace: "other", pod: "other", container: "other" 
 /** Verdicts that exist at 0 for every container: the ones to alert on. */
 const FIRST_VERDICTS = ["oom-killed", "oom-unreported"] as const;
 
+/** Since when something is gone. 0 was noted before anybody said what time it is; later than now, before the clock was set back. */
+export function since(noted: number | null, now: number): number {
+  return Math.min(noted || now, now);
+}
+
 /** How a container is called in labels. */
 export function ownerName(
   container: Pick<ContainerRecord, "id" | "name"> | null,
@@ -126,7 +131,7 @@ export class Owners {
   sweep(now: number): void {
     for (const [key, owner] of this.#owners) {
       if (owner.present.size > 0 || isFixed(owner)) continue;
-      owner.goneSince = Math.min(owner.goneSince ?? now, now);
+      owner.goneSince = since(owner.goneSince, now);
       owner.idleSince ??= owner.goneSince;
       if (now - owner.goneSince >= this.#graceSeconds) this.#owners.delete(key);
     }

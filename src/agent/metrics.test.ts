@@ -147,6 +147,20 @@ test("after a restart counters go on, and what no runtime tells of any more goes
   assert.equal(value(next.kills, { container: "", scope: "" }), 1, "the node's own stays");
 });
 
+test("what a journal tells before the time is known stays as long as anything", () => {
+  const before = started();
+  before.container(facts("a", { name: "a" }), true);
+  const metrics = restarted(before);
+  metrics.kill(killIn(1, facts("a", { name: "a" })));
+  metrics.exit(exitOf(facts("b", { name: "b" })));
+  for (const seconds of [10, 30, 60]) metrics.advance(NOW + seconds);
+  assert.equal(value(metrics.kills, { container: "a" }), 1);
+  assert.equal(value(metrics.view().exits, { container: "b", verdict: "oom-killed" }), 1);
+  assert.equal(metrics.view().ooms.length, 2);
+  metrics.advance(NOW + 4_000);
+  assert.equal(metrics.view().ooms.length, 0);
+});
+
 test("what an earlier process told, and what is long past, is no new step", () => {
   const metrics = started();
   metrics.container(facts("a", { name: "a" }), true);
