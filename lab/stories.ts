@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { runInGuest } from "./guest/guest.ts";
-import { CgroupTree, type LabCgroup, leaderExitKill } from "./lab.ts";
+import { CgroupTree, type LabCgroup } from "./lab.ts";
 import { type Death, ownComm, Stage } from "./stage.ts";
 
 // Situations played with real processes, whose reports are kept in test/fixtures/stories as `journalctl -k -o
@@ -169,15 +169,6 @@ export const STORIES: Readonly<Record<string, Story>> = {
       await (await stage.start({ comm: "report", cgroup, mib: 64 })).killed;
       const hit = { ...limitHit(cgroup, 20 * MIB), trigger: "report" };
       return stage.deaths.map((death) => ({ ...hit, victims: [death] }));
-    },
-  },
-
-  "leader-exit": {
-    root: "leader",
-    play: async (stage) => {
-      const cgroup = stage.tree.create("one", 10 * MIB);
-      stage.add(await leaderExitKill(cgroup), () => "leader-exit");
-      return [{ ...limitHit(cgroup, 10 * MIB), victims: stage.deaths }];
     },
   },
 

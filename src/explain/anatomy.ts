@@ -151,7 +151,7 @@ export function unexplainedBytes(anatomy: Anatomy): number | null {
 /** The parts that have a name and a size, largest first. */
 export function memoryParts(anatomy: Anatomy): MemoryParts {
   const all: readonly [string, number | null][] = [
-    ["private memory of processes (heap and stacks)", anatomy.anonBytes],
+    ["private memory of processes", anatomy.anonBytes],
     ["tmpfs and shared memory", anatomy.shmemBytes],
     ["page cache of files", anatomy.cacheBytes],
     ["the kernel's own memory", anatomy.kernelBytes],

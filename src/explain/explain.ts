@@ -60,6 +60,8 @@ const CAUSES_FIRST: readonly string[] = [
   "none-killable",
   "lowered",
   "memory-volume",
+  "protected",
+  "pattern",
 ];
 
 function ordered(advices: readonly Advice[]): readonly Advice[] {

@@ -1,6 +1,17 @@
+import type { TaskRow } from "../model/report.ts";
+import { LOOP } from "./history.ts";
+import { loweringOf } from "./lowering.ts";
 import { runtimeOf } from "./runtimes.ts";
 import type { Story } from "./story.ts";
-import { bytesText, clean, countText } from "./words.ts";
+import {
+  bytesText,
+  clean,
+  countText,
+  durationText,
+  ordinalText,
+  percentText,
+  processText,
+} from "./words.ts";
 
 /** The contract's bound, and that of a ticket's title. */
 const HEADLINE_LIMIT = 120;
@@ -12,14 +23,26 @@ export function headlineOf(story: Story): string {
 }
 
 function parts(story: Story): string {
-  const { outcome, limitWords, victim, sysrq } = story;
-  const where = story.scope === "node" ? "the machine" : limitWords;
-  if (outcome === "panic")
-    return `kernel panic: out of memory in ${where}, and it was told to stop`;
-  if (outcome === "none-killable") return `out of memory and nobody to kill in ${where}`;
-  if (victim === null) return `out of memory in ${where}: who was killed is not known`;
+  const { outcome, victim, sysrq } = story;
+  const where = placeText(story);
+  if (outcome === "panic") return `kernel panic: out of memory${where}, and it was told to stop`;
+  if (outcome === "none-killable") return `out of memory and nobody to kill${where}`;
+  if (victim === null) return `out of memory${where}: who was killed is not known`;
   if (sysrq) return `${victim.words} killed by hand (sysrq-f), memory had not run out`;
-  return `${subject(story)}: ${reason(story)}${filling(story)}`;
+  return `${subject(story)}: ${reason(story)}${filling(story)}${loop(story)}`;
+}
+
+/** `, 4th kill in 28 s`. */
+function loop({ history: { kills } }: Story): string {
+  const since = kills[0]?.secondsBefore ?? null;
+  if (kills.length < LOOP - 1 || since === null) return "";
+  return `, ${ordinalText(kills.length + 1)} kill in ${durationText(since)}`;
+}
+
+/** ` in container 6af3b15cac32`; nothing when it is not known. */
+function placeText({ scope, limitWords }: Story): string {
+  if (scope === null) return "";
+  return ` in ${scope === "node" ? "the machine" : limitWords}`;
 }
 
 function subject(story: Story): string {
@@ -55,9 +78,9 @@ function reason(story: Story): string {
 }
 
 /** `, 97 % private memory`: the largest part, when one part explains it. */
-function filling({ anatomy, limitBytes, usageBytes, victim }: Story): string {
-  if (usageBytes !== null && limitBytes !== null && usageBytes > limitBytes * 1.02)
-    return ", lowered below its usage";
+function filling(story: Story): string {
+  const { anatomy, victim } = story;
+  if (loweringOf(story) !== null) return ", lowered below its usage";
   if (anatomy === null) {
     const known = runtimeOf(victim?.comm ?? null);
     return known === null ? "" : ` (${known.name})`;
@@ -70,5 +93,17 @@ function filling({ anatomy, limitBytes, usageBytes, victim }: Story): string {
     ["huge pages", anatomy.hugePagesBytes],
   ];
   const found = named.find(([, bytes]) => bytes !== null && bytes > totalBytes / 2);
-  return found === undefined ? "" : `, mostly ${found[0]}`;
+  return found === undefined ? culprit(story) : `, mostly ${found[0]}`;
+}
+
+/** Who holds a quarter of the machine and is not the victim. */
+function culprit({ scope, anatomy, tasks, row }: Story): string {
+  if (scope !== "node" || anatomy === null) return "";
+  const largest = tasks.reduce<TaskRow | null>(
+    (a, b) => (a === null || b.rssBytes > a.rssBytes ? b : a),
+    null,
+  );
+  if (largest === null || largest === row || largest.rssBytes < anatomy.totalBytes / 4) return "";
+  const share = percentText(largest.rssBytes, anatomy.totalBytes);
+  return `; ${processText(largest.comm, largest.pid)} holds ${share} of it`;
 }

@@ -21,6 +21,9 @@ export interface History {
   readonly watchedSeconds: number | null;
 }
 
+/** From so many kills on it is a loop. */
+export const LOOP = 3;
+
 /** Nothing is known of before. */
 export const NO_HISTORY: History = { kills: [], watchedSeconds: null };
 
@@ -39,6 +42,8 @@ export interface KillFact {
 
 const PLACES = 1024;
 const KILLS_PER_PLACE = 200;
+/** Lines of one moment may stand in any order. */
+const CLOCK_SLACK_SECONDS = 5;
 /** Tables of more processes than this are not compared. */
 const TASKS_KEPT = 200;
 
@@ -82,7 +87,10 @@ function pastKill(past: KillFact, now: KillFact): PastKill {
 }
 
 function difference(later: number | null, earlier: number | null): number | null {
-  return later === null || earlier === null ? null : Math.max(0, later - earlier);
+  if (later === null || earlier === null) return null;
+  const seconds = later - earlier;
+  // A clock that went back is another boot's: nothing can be said of the time between.
+  return seconds < -CLOCK_SLACK_SECONDS ? null : Math.max(0, seconds);
 }
 
 /** Where a kill was, so that a replaced container is still the same place. */

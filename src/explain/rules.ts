@@ -49,16 +49,16 @@ export const RULES: readonly Rule[] = [
   kernelMemory,
   hugePages,
   unexplained,
-  swap,
   // Who.
+  crowd,
+  nodeLimit,
+  protectedProcesses,
   victim,
   trigger,
-  nodeLimit,
-  crowd,
-  protectedProcesses,
-  qos,
   runtime,
+  qos,
   // The machinery.
   allocation,
+  swap,
   lostEvidence,
 ];

@@ -1,6 +1,4 @@
 /** Runtimes and servers told by the name of their process, and the setting that bounds each. */
-import { bytesText } from "./words.ts";
-
 export interface Runtime {
   /** In a sentence: `the Java virtual machine`. */
   readonly name: string;
@@ -12,11 +10,21 @@ export interface Runtime {
 
 const MIB = 1024 * 1024;
 
-/** `, here 384 MiB`, for a share of the limit. */
-function share(limitBytes: number | null, part: number): string {
-  return limitBytes === null
-    ? ""
-    : `, here ${bytesText(Math.floor((limitBytes * part) / MIB) * MIB)}`;
+/** A share of the limit as a program's option wants it, in MiB; `null` when there is no limit to share. */
+function part(limitBytes: number | null, share: number): number | null {
+  return limitBytes === null ? null : Math.max(1, Math.floor((limitBytes * share) / MIB));
+}
+
+/** One sentence with the figure, one without. */
+function sized(
+  share: number,
+  withSize: (mebibytes: number) => string,
+  without: string,
+): Runtime["setting"] {
+  return (limitBytes) => {
+    const mebibytes = part(limitBytes, share);
+    return mebibytes === null ? without : withSize(mebibytes);
+  };
 }
 
 /** `kernel comm` has at most 15 characters: long names are cut (`clickhouse-serv`). */
@@ -24,17 +32,24 @@ export const RUNTIMES: readonly Runtime[] = [
   {
     name: "a Java virtual machine",
     pattern: /^(?:java|javac|jsvc|kafka|C[12] CompilerThre|GC Thread#\d+|G1 .*)$/,
-    setting: (limit) =>
-      `Set -XX:MaxRAMPercentage=70 (or -Xmx${share(limit, 0.7).replace(", here ", " ")}) and bound what is beside the heap (-XX:MaxMetaspaceSize, MaxDirectMemorySize).`,
+    setting: sized(
+      0.7,
+      (size) =>
+        `Set -XX:MaxRAMPercentage=70 (here -Xmx${size}m) and bound what is beside the heap (-XX:MaxMetaspaceSize, MaxDirectMemorySize).`,
+      "Set -Xmx, and bound what is beside the heap (-XX:MaxMetaspaceSize, -XX:MaxDirectMemorySize).",
+    ),
     reason:
-      "The heap is only a part: metaspace, code, threads and direct buffers come on top of -Xmx and must fit below the limit.",
+      "The heap is only a part: metaspace, code, threads and direct buffers come on top of -Xmx and must fit as well.",
   },
   {
     name: "Node.js",
     pattern:
       /^(?:node|nodejs|npm(?: .*)?|yarn|pnpm|MainThread|node-MainThread|next-server.*|next-router-wor|tsc|webpack|vite)$/,
-    setting: (limit) =>
-      `Set NODE_OPTIONS=--max-old-space-size to three quarters of the limit${share(limit, 0.75)}.`,
+    setting: sized(
+      0.75,
+      (size) => `Set NODE_OPTIONS=--max-old-space-size=${size} (three quarters of the limit).`,
+      "Set NODE_OPTIONS=--max-old-space-size to what its heap may take.",
+    ),
     reason:
       "Older Node versions size the heap by the machine, not by the container; buffers live outside the heap.",
   },
@@ -59,52 +74,75 @@ export const RUNTIMES: readonly Runtime[] = [
     name: "a Go program",
     pattern:
       /^(?:prometheus|etcd|dockerd|containerd|kubelet|traefik|grafana.*|loki|vault|consul|influxd|coredns|kube-.*|thanos|telegraf|minio|caddy|cockroach|otelcol.*|promtail|victoria-metric|argocd.*|terraform|gitea|k3s.*|nomad)$/,
-    setting: (limit) => `Set GOMEMLIMIT to nine tenths of the limit${share(limit, 0.9)}.`,
+    setting: sized(
+      0.9,
+      (size) => `Set GOMEMLIMIT=${size}MiB (nine tenths of the limit).`,
+      "Set GOMEMLIMIT to what it may take.",
+    ),
     reason:
       "Without it the garbage collector lets the heap double before it runs, whatever the container allows.",
   },
   {
     name: "PostgreSQL",
     pattern: /^(?:postgres|postmaster|postgres: .*)$/,
-    setting: (limit) =>
-      `Lower work_mem, max_connections or shared_buffers (a quarter of the limit${share(limit, 0.25)}), and pool connections.`,
+    setting: sized(
+      0.25,
+      (size) =>
+        `Lower work_mem, max_connections or shared_buffers (a quarter of the limit: ${size}MB), and pool connections.`,
+      "Lower work_mem, max_connections or shared_buffers, and pool connections.",
+    ),
     reason:
       "Every sort or hash of every connection may take work_mem; one killed backend makes the server restart them all.",
   },
   {
     name: "Redis",
     pattern: /^(?:redis-server|redis|valkey-server|keydb-server)$/,
-    setting: (limit) =>
-      `Set maxmemory to about 60 % of the limit${share(limit, 0.6)} and a maxmemory-policy.`,
+    setting: sized(
+      0.6,
+      (size) => `Set maxmemory ${size}mb (60 % of the limit) and a maxmemory-policy.`,
+      "Set maxmemory and a maxmemory-policy.",
+    ),
     reason:
       "A snapshot forks, and pages written meanwhile exist twice; fragmentation comes on top of maxmemory.",
   },
   {
     name: "MySQL or MariaDB",
     pattern: /^(?:mysqld|mariadbd|mysqld_safe)$/,
-    setting: (limit) =>
-      `Lower innodb_buffer_pool_size (60 % of what it may have${share(limit, 0.6)}) and the buffers per connection.`,
+    setting: sized(
+      0.6,
+      (size) =>
+        `Lower innodb_buffer_pool_size (at most 60 % of the limit: ${size}M) and the buffers per connection.`,
+      "Lower innodb_buffer_pool_size and the buffers per connection.",
+    ),
     reason:
       "The buffer pool is allocated whole, and each connection adds sort, join and read buffers.",
   },
   {
     name: "MongoDB",
     pattern: /^(?:mongod|mongos)$/,
-    setting: (limit) =>
-      `Set storage.wiredTiger.engineConfig.cacheSizeGB to half of the limit${share(limit, 0.5)}.`,
+    setting: sized(
+      0.5,
+      (size) =>
+        `Set storage.wiredTiger.engineConfig.cacheSizeGB to ${(size / 1024).toFixed(2)} (half of the limit).`,
+      "Set storage.wiredTiger.engineConfig.cacheSizeGB to what its cache may take.",
+    ),
     reason: "Its cache is sized by the machine's memory unless told otherwise.",
   },
   {
     name: "ClickHouse",
     pattern: /^clickhouse.*$/,
-    setting: (limit) =>
-      `Set max_server_memory_usage below the limit${share(limit, 0.85)} and max_memory_usage per query.`,
+    setting: sized(
+      0.85,
+      (size) =>
+        `Set max_server_memory_usage to ${size} MiB, in bytes (85 % of the limit), and max_memory_usage per query.`,
+      "Set max_server_memory_usage, and max_memory_usage per query.",
+    ),
     reason: "It then refuses a query instead of being killed.",
   },
   {
     name: "an Erlang machine (RabbitMQ, CouchDB)",
     pattern: /^beam\.smp$/,
-    setting: () => "Set vm_memory_high_watermark.absolute (RabbitMQ) well below the limit.",
+    setting: () => "Set vm_memory_high_watermark.absolute (RabbitMQ) to what it may take.",
     reason:
       "The relative watermark is taken from the machine's memory unless the container's limit is seen.",
   },
@@ -112,13 +150,17 @@ export const RUNTIMES: readonly Runtime[] = [
     name: "PHP or a web server with workers",
     pattern: /^(?:php-fpm.*|php[\d.]*|apache2|httpd)$/,
     setting: () =>
-      "Lower the number of workers (pm.max_children, MaxRequestWorkers) to limit divided by the size of one.",
+      "Lower the number of workers (pm.max_children, MaxRequestWorkers): memory divided by the size of one.",
     reason: "Workers times their size is what the server may take at its busiest.",
   },
   {
     name: ".NET",
     pattern: /^(?:dotnet|mono|\.NET .*)$/,
-    setting: (limit) => `Set DOTNET_GCHeapHardLimitPercent=75 (0x4B)${share(limit, 0.75)}.`,
+    setting: sized(
+      0.75,
+      (size) => `Set DOTNET_GCHeapHardLimitPercent=4B (hexadecimal for 75 %, here ${size} MiB).`,
+      "Set DOTNET_GCHeapHardLimit to what its heap may take.",
+    ),
     reason: "The collector then works harder before it grows; native memory comes on top.",
   },
   {
@@ -143,14 +185,18 @@ export const RUNTIMES: readonly Runtime[] = [
     name: "a virtual machine",
     pattern: /^(?:qemu.*|kvm|firecracker|cloud-hyperviso|VBoxHeadless|VirtualBoxVM)$/,
     setting: () =>
-      "Count the machine's overhead (several hundred MiB beside its RAM) into the limit, or give the guest less RAM.",
+      "Count the machine's overhead (several hundred MiB beside its RAM), or give the guest less RAM.",
     reason:
       "To this kernel the guest's whole memory belongs to one process; the guest is not told.",
   },
   {
     name: "memcached",
     pattern: /^memcached$/,
-    setting: (limit) => `Set -m to four fifths of the limit${share(limit, 0.8)}.`,
+    setting: sized(
+      0.8,
+      (size) => `Set -m ${size} (four fifths of the limit).`,
+      "Set -m to what its items may take.",
+    ),
     reason: "-m counts items; connections and the hash table come on top.",
   },
 ];

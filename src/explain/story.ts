@@ -186,7 +186,7 @@ function limitWords(scope: LimitScope, place: Place | null, record: RecordFacts 
   const pod = podWords(record);
   if (scope === "container") return ownerWords(record) ?? place?.words ?? "the container";
   if (scope === "pod" && pod !== null) return pod;
-  if (scope === "cgroup" && record?.unit != null) return `unit ${clean(record.unit, 48)}`;
+  if (scope === "cgroup" && record?.unit != null) return unitWords(record.unit);
   return place?.words ?? (scope === "pod" ? "the pod" : "the cgroup");
 }
 
@@ -206,5 +206,10 @@ function ownerWords(record: RecordFacts | null): string | null {
   if (record?.container != null) {
     return `container ${clean(record.container.name ?? record.container.id.slice(0, 12), 48)}`;
   }
-  return record?.unit == null ? null : `unit ${clean(record.unit, 48)}`;
+  return record?.unit == null ? null : unitWords(record.unit);
+}
+
+function unitWords(unit: string): string {
+  const kind = unit.endsWith(".service") ? "service" : unit.endsWith(".scope") ? "scope" : "unit";
+  return `${kind} ${clean(unit, 48)}`;
 }

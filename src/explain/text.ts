@@ -7,6 +7,7 @@ import { bytesText, clean, cleanMiddle, countText, percentText } from "./words.t
 /** Stories told in full when there are several kinds of kill; `details` tells all. */
 const STORIES = 3;
 const RANKED_SHORT = 6;
+const FINDINGS_SHORT = 8;
 
 /** All kills of a text or a time: a summary when there are several, then a story for each kind. */
 export function renderKills(
@@ -14,7 +15,7 @@ export function renderKills(
   options: LayoutOptions = DEFAULT_LAYOUT,
 ): string {
   const folds = foldKills(kills);
-  const told = options.details ? folds : mostFrequent(folds);
+  const told = options.details ? folds : mostFrequent(folds, STORIES);
   const stories = told.map((fold) => foldLines(fold, options).join("\n"));
   const head = kills.length > 1 ? [summaryLines(kills, folds, options).join("\n")] : [];
   const rest = folds.length - told.length;
@@ -27,42 +28,52 @@ export function renderKill(kill: ExplainedKill, options: LayoutOptions = DEFAULT
   return `${killLines(kill, options).join("\n")}\n`;
 }
 
-function mostFrequent(folds: readonly Fold[]): readonly Fold[] {
-  const kept = folds.toSorted((a, b) => b.kills.length - a.kills.length).slice(0, STORIES);
-  return folds.filter((fold) => kept.includes(fold));
+/** The kinds that have the most kills, in the order they began. */
+function mostFrequent(folds: readonly Fold[], most: number): readonly Fold[] {
+  if (folds.length <= most) return folds;
+  const kept = new Set(folds.toSorted((a, b) => b.kills.length - a.kills.length).slice(0, most));
+  return folds.filter((fold) => kept.has(fold));
 }
+
+/** Kinds of kill in the summary; `details` shows all. */
+const ROWS = 20;
 
 function summaryLines(
   kills: readonly ExplainedKill[],
   folds: readonly Fold[],
-  { width, styles }: LayoutOptions,
+  { width, styles, details }: LayoutOptions,
 ): string[] {
   const incidents = new Set(kills.map((kill) => kill.incident.id)).size;
   const title = `${countText(kills.length, "kill")} in ${countText(incidents, "run")} of the OOM killer, ${countText(folds.length, "kind")}`;
-  const rows = folds.slice(0, 40).map((fold) => summaryRow(fold, width));
-  const rest = folds.length - rows.length;
+  const shown = details ? folds : mostFrequent(folds, ROWS);
+  const timed = shown.some((fold) => spanText(fold) !== "");
+  const rows = shown.flatMap((fold) => summaryRow(fold, timed, width));
+  const rest = folds.length - shown.length;
+  const head = timed ? "  KILLS  FIRST .. LAST         WHAT" : "  KILLS  WHAT";
   return [
     styles.title(cut(title, width)),
-    styles.heading(cut("  KILLS  FIRST .. LAST         WHAT", width)),
+    styles.heading(cut(head, width)),
     ...rows,
-    ...(rest > 0 ? [`         and ${countText(rest, "more kind")}`] : []),
+    ...(rest > 0 ? [`         and ${countText(rest, "rarer kind")} of kill`] : []),
   ];
 }
 
-function summaryRow({ kills, shown }: Fold, width: number): string {
-  const times = kills.map((kill) => clockText(kill.at));
-  const first = times[0] ?? "";
-  const last = times.at(-1) ?? "";
-  const span = first === last ? first : `${first} .. ${last}`;
-  const many = kills.length > 1;
-  const what = shown.explanation === null ? plainHeadline(shown) : shown.explanation.headline;
-  const text = many ? what.replace(/\[\d+\]/g, "") : what;
-  return cut(`${String(kills.length).padStart(7)}  ${span.padEnd(20)}  ${clean(text, 400)}`, width);
+function summaryRow(fold: Fold, timed: boolean, width: number): string[] {
+  const { kills, shown } = fold;
+  const headline = shown.explanation?.headline ?? plainHeadline(shown);
+  const text = kills.length > 1 ? headline.replace(/\[\d+\]/g, "") : headline;
+  const count = String(kills.length).padStart(7);
+  const first = timed ? `${count}  ${spanText(fold).padEnd(20)}  ` : `${count}  `;
+  return wrapped(clean(text, 400), first.length > width / 2 ? `${count}  ` : first, width);
 }
 
-/** `23:10:05` of an RFC 3339 moment. */
-function clockText(at: string | null): string {
-  return at === null ? "time unknown" : clean(at, 40).slice(11, 19);
+/** `07:29:13 .. 07:29:41`; nothing when the text has no times. */
+function spanText({ kills }: Fold): string {
+  const times = kills.flatMap(({ at }) => (at === null ? [] : [clean(at, 40).slice(11, 19)]));
+  const [first] = times;
+  const last = times.at(-1);
+  if (first === undefined || last === undefined) return "";
+  return first === last ? first : `${first} .. ${last}`;
 }
 
 function foldLines(fold: Fold, options: LayoutOptions): string[] {
@@ -81,7 +92,7 @@ function killLines(kill: ExplainedKill, options: LayoutOptions): string[] {
   const headline = clean(explanation?.headline ?? plainHeadline(kill), 400);
   return [
     ...wrapped(headline, "", width).map(styles.title),
-    ...wrapped(whereText(kill), "  ", width).map(styles.faint),
+    ...whereLines(kill, options).map(styles.faint),
     ...(explanation === null ? [] : storyLines(explanation, options)),
   ];
 }
@@ -92,28 +103,31 @@ function plainHeadline(kill: ExplainedKill): string {
 
 /** When and where, in one line. */
 export function whereText(kill: ExplainedKill): string {
-  const { pod, container, unit, cgroup } = kill;
-  const owner =
-    pod?.name != null
-      ? `pod ${[pod.namespace, pod.name].filter((part) => part !== null).join("/")}`
-      : (container?.name ?? unit ?? null);
+  return whereParts(kill).join(" | ");
+}
+
+function whereLines(kill: ExplainedKill, { width }: LayoutOptions): string[] {
+  const parts = whereParts(kill).map((part) => cleanMiddle(part, width - 2));
+  const line = parts.join(" | ");
+  return line.length <= width - 2 ? [`  ${line}`] : parts.map((part) => `  ${part}`);
+}
+
+function whereParts({ at, node, pod, container, unit, cgroup }: ExplainedKill): string[] {
+  const named = pod?.name == null ? null : [pod.namespace, pod.name].filter((part) => part != null);
+  const owner = named === null ? (container?.name ?? unit ?? null) : `pod ${named.join("/")}`;
   const parts = [
-    kill.at === null ? "time not in the text" : kill.at.replace("T", " ").replace(/\.\d+Z$/, "Z"),
-    kill.node,
+    at === null ? "time not in the text" : at.replace("T", " ").replace(/\.\d+Z$/, "Z"),
+    node,
     owner,
     pod?.container ?? null,
-    owner === null ? cgroup.path : null,
+    owner === null && cgroup.path !== "/" ? cgroup.path : null,
   ];
-  return parts.flatMap((part) => (part === null ? [] : [cleanMiddle(part, 72)])).join(" | ");
+  return parts.flatMap((part) => (part === null ? [] : [cleanMiddle(part, 300)]));
 }
 
 function storyLines(explanation: Explanation, options: LayoutOptions): string[] {
   return [
-    ...section(
-      "WHAT HAPPENED",
-      explanation.findings.flatMap((one) => findingLines(one, options)),
-      options,
-    ),
+    ...section("WHAT HAPPENED", allFindingLines(explanation, options), options),
     ...section("WHAT TO DO", adviceLines(explanation, options), options),
     ...section(memoryTitle(explanation), memoryLines(explanation, options), options),
     ...section(tableTitle(explanation, options), tableLines(explanation, options), options),
@@ -126,6 +140,15 @@ function section(
   { styles, width }: LayoutOptions,
 ): string[] {
   return lines.length === 0 ? [] : ["", styles.heading(cut(title, width)), ...lines];
+}
+
+/** The first ones say what an operator needs; the rest is for whoever doubts them. */
+function allFindingLines({ findings }: Explanation, options: LayoutOptions): string[] {
+  const shown = options.details ? findings : findings.slice(0, FINDINGS_SHORT);
+  const rest = findings.length - shown.length;
+  const more = `  - ${countText(rest, "more finding")} with --details.`;
+  const lines = shown.flatMap((one) => findingLines(one, options));
+  return rest > 0 ? [...lines, options.styles.faint(more)] : lines;
 }
 
 function findingLines(finding: Finding, { width, styles, details }: LayoutOptions): string[] {

@@ -66,6 +66,7 @@ export function percentText(part: number, whole: number): string {
 
 /** `45 s`, `12 min`, `3.5 h`, `2 days`. */
 export function durationText(seconds: number): string {
+  if (seconds < 1) return "less than 1 s";
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
   if (seconds < 36 * 3600) return `${trimmed((seconds / 3600).toFixed(1))} h`;
@@ -75,6 +76,12 @@ export function durationText(seconds: number): string {
 /** `1 process`, `3 processes`. */
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** `2nd`, `11th`, `23rd`. */
+export function ordinalText(count: number): string {
+  const ending = ["th", "st", "nd", "rd"][count % 10] ?? "th";
+  return `${count}${count % 100 >= 11 && count % 100 <= 13 ? "th" : ending}`;
 }
 
 /** `tool[142]`; `a process` when nothing is known. */

@@ -10,8 +10,11 @@ import type { Zone } from "../model/report.ts";
 type ZoneName = "DMA" | "DMA32" | "Normal" | "HighMem" | "Movable";
 const ORDER: readonly string[] = ["DMA", "DMA32", "Normal", "HighMem", "Movable"];
 
-/** `exhausted`: not more than the reserve; `fragmented`: enough, but in too small pieces; `sufficient`: it could have served. */
-export type ZoneState = "exhausted" | "fragmented" | "sufficient" | "unknown";
+/**
+ * `exhausted`: not more than the reserve; `low`: less than the kernel asks for before it gives up reclaiming (the last try
+ * before a kill wants the high watermark); `fragmented`: enough, but in too small pieces; `sufficient`: it could have served.
+ */
+export type ZoneState = "exhausted" | "low" | "fragmented" | "sufficient" | "unknown";
 
 export interface ServingZones {
   readonly usable: readonly Zone[];
@@ -53,7 +56,7 @@ function highestZone(flags: readonly string[]): ZoneName {
   return has("GFP_HIGHUSER", "__GFP_HIGHMEM") ? "HighMem" : "Normal";
 }
 
-/** Whether a zone could have served `order` at the min watermark, as `__zone_watermark_ok` decides. */
+/** Whether a zone could have served `order`, as `__zone_watermark_ok` decides. */
 export function zoneState(
   zone: Zone,
   reserveIndex: number,
@@ -64,7 +67,7 @@ export function zoneState(
   const reserve = (zone.lowmemReservePages[reserveIndex] ?? 0) * pageBytes;
   const left = zone.freeBytes - (2 ** order - 1) * pageBytes;
   if (left <= zone.minBytes + reserve) return "exhausted";
-  if (order === 0) return "sufficient";
-  if (zone.freeBlocks.length === 0) return "unknown";
-  return zone.freeBlocks.slice(order).some((count) => count > 0) ? "sufficient" : "fragmented";
+  const pieces = order === 0 || zone.freeBlocks.slice(order).some((count) => count > 0);
+  if (!pieces) return zone.freeBlocks.length === 0 ? "unknown" : "fragmented";
+  return zone.highBytes !== null && left <= zone.highBytes + reserve ? "low" : "sufficient";
 }

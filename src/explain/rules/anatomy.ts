@@ -17,9 +17,11 @@ export const anatomy: Rule = {
     const share = percentText(first.bytes, parts.totalBytes);
     const more = rest.length === 0 ? "" : `, then ${rest.join(", ")}`;
     return told([
-      finding("certain", `${share} of it is ${first.name} (${bytesText(first.bytes)})${more}.`, [
-        named.map((part) => `${part.name} ${bytesText(part.bytes)}`).join(", "),
-      ]),
+      finding(
+        "certain",
+        `${share} of ${parts.of === "node" ? "the machine" : "it"} is ${first.name} (${bytesText(first.bytes)})${more}.`,
+        [named.map((part) => `${part.name} ${bytesText(part.bytes)}`).join(", ")],
+      ),
       cacheSentence(parts),
     ]);
   },
@@ -30,9 +32,13 @@ function cacheSentence(parts: Anatomy) {
   const { anonBytes, cacheBytes, totalBytes } = parts;
   if (anonBytes === null || cacheBytes === null || anonBytes < totalBytes * 0.6) return null;
   if (cacheBytes > totalBytes * 0.1) return null;
+  const little = cacheBytes < totalBytes / 100;
+  const could = little
+    ? "next to nothing"
+    : `only ${bytesText(cacheBytes)} (${percentText(cacheBytes, totalBytes)})`;
   return finding(
     "certain",
-    `This is not page cache: only ${bytesText(cacheBytes)} (${percentText(cacheBytes, totalBytes)}) could have been dropped; programs hold the rest.`,
+    `This is not page cache: ${could} could have been dropped; programs hold the rest.`,
     [`page cache ${cacheBytes} bytes, private memory ${anonBytes} bytes of ${totalBytes}`],
   );
 }

@@ -1,6 +1,6 @@
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
-import { bytesText, capital, countText } from "../words.ts";
+import { bytesText, countText, processText } from "../words.ts";
 
 /** The limit that was hit belongs to something above the victim: a pod, a QoS class, a slice. */
 export const ancestor: Rule = {
@@ -35,6 +35,16 @@ function others({ tasks, row }: Story) {
   );
 }
 
+/** ` (report[181] holds 58.6 MiB)`: the largest beside the victim. */
+function neighbour({ tasks, row }: Story): string {
+  const [largest] = tasks
+    .filter((task) => row !== null && task !== row)
+    .toSorted((a, b) => b.rssBytes - a.rssBytes);
+  return largest === undefined
+    ? ""
+    : ` (${processText(largest.comm, largest.pid)} holds ${bytesText(largest.rssBytes)})`;
+}
+
 function adviceFor(story: Story) {
   const { limitPlace, limitBytes } = story;
   const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
@@ -52,7 +62,7 @@ function adviceFor(story: Story) {
       );
     default:
       return advice(
-        `Look at ${capital(story.limitWords)}: raise its limit${size}, or bound what else runs in it.`,
+        `Raise the limit${size} of ${story.limitWords}, or bound what else runs in it${neighbour(story)}.`,
         "The victim's own limit, if it has one, was not reached: raising that changes nothing.",
       );
   }

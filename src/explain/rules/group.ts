@@ -28,8 +28,8 @@ export const group: Rule = {
       ],
       [
         advice(
-          "Keep it if the program cannot go on without a part; else switch it off (kubelet: singleProcessOOMKill: true).",
-          "One process over the limit ends all of them; without it only the largest dies, and nobody may notice.",
+          "Keep the group kill if its program cannot go on without a part; else turn it off (kubelet: singleProcessOOMKill: true; systemd: OOMPolicy=continue).",
+          "With it one process over the limit ends all; without it only the largest dies, and perhaps nobody notices.",
         ),
       ],
     );

@@ -1,3 +1,4 @@
+import { loweringOf } from "../lowering.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, capital, percentText, quantityText, roundedUp } from "../words.ts";
@@ -39,7 +40,7 @@ function raise(story: Story) {
   if (limitBytes === null || (scope !== "container" && scope !== "cgroup")) return null;
   // Advice about volumes, lowered limits and loops comes from the rules that saw them.
   if (anatomy !== null && (anatomy.shmemBytes ?? 0) > anatomy.totalBytes / 3) return null;
-  if ((story.usageBytes ?? 0) > limitBytes * 1.02) return null;
+  if (loweringOf(story) !== null) return null;
   const next = roundedUp(limitBytes * 1.5);
   const kubernetes = story.victimPlace?.kubernetes === true || story.record?.pod != null;
   const what = kubernetes

@@ -1,6 +1,6 @@
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
-import { bytesText, percentText } from "../words.ts";
+import { bytesText, percentText, quantityText, roundedUp } from "../words.ts";
 
 const MIB = 1024 * 1024;
 
@@ -52,11 +52,21 @@ function volume(story: Story, shmem: number, mapped: number | null, total: numbe
       advice(
         node
           ? "Find the full tmpfs with 'df -t tmpfs' and delete from it or give it a size."
-          : "Give the volume a size (emptyDir.sizeLimit, --tmpfs size=) and count it into the memory limit, or put it on disk.",
+          : `Give the volume a size (emptyDir.sizeLimit, --tmpfs size=) and count it into the memory limit${sizeText(story, shmem)}; or put it on disk.`,
         "Files in it are charged as memory; in a pod they survive the restart of the container and kill it again.",
       ),
     ],
   );
+}
+
+/** ` (64Mi would leave 64Mi for programs)`: what fits beside what the programs have now, and a quarter more. */
+function sizeText({ limitBytes, anatomy }: Story, shmem: number): string {
+  if (limitBytes === null || anatomy === null) return "";
+  const programs = roundedUp(Math.max(MIB, anatomy.totalBytes - shmem) * 1.25);
+  const room = limitBytes - programs;
+  // Next to nothing left for programs: they have been killed before, and what they need is not to be seen.
+  if (room < 16 * MIB || shmem > anatomy.totalBytes * 0.9) return "";
+  return ` (${quantityText(room)} would leave ${quantityText(programs)} for programs)`;
 }
 
 function sharedMemory(shmem: number, largest: number, total: number) {

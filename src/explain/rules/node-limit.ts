@@ -1,3 +1,4 @@
+import type { TaskRow } from "../../model/report.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, percentText, processText, quantityText, roundedUp } from "../words.ts";
@@ -8,42 +9,46 @@ export const nodeLimit: Rule = {
   tell: (story) => {
     const { tasks, constraint, scope } = story;
     if (constraint !== "none" || story.sysrq || scope !== "node") return null;
-    const sorted = tasks.toSorted((a, b) => b.rssBytes - a.rssBytes);
-    const [largest, second] = sorted;
+    const [largest, second] = tasks.toSorted((a, b) => b.rssBytes - a.rssBytes);
     if (largest === undefined) return null;
     const total = story.anatomy?.totalBytes ?? null;
+    const small = total !== null && largest.rssBytes < total * SMALL;
+    const who = `${processText(largest.comm, largest.pid)} with ${bytesText(largest.rssBytes)}`;
     const share = total === null ? "" : ` (${percentText(largest.rssBytes, total)} of the machine)`;
     const next =
       second === undefined
         ? ""
         : `, then ${processText(second.comm, second.pid)} with ${bytesText(second.rssBytes)}`;
+    const text = small
+      ? `No single process is large: the largest is ${who}${share}${next}.`
+      : `The largest process is ${who}${share}${next}.`;
     return told(
-      [
-        finding(
-          "certain",
-          `The largest process is ${processText(largest.comm, largest.pid)} with ${bytesText(largest.rssBytes)}${share}${next}.`,
-          [`${tasks.length} processes in the table`],
-        ),
-      ],
-      [contain(story, largest.rssBytes, processText(largest.comm, null))],
+      [finding("certain", text, [`${tasks.length} processes in the table`])],
+      [small ? spread(story) : contain(largest)],
     );
   },
 };
 
-function contain(story: Story, bytes: number, name: string) {
-  const total = story.anatomy?.totalBytes ?? null;
-  if (total !== null && bytes < total * 0.1) {
-    return advice(
-      "Give this machine more memory or fewer programs: no single process is to blame.",
-      "The largest process holds less than a tenth of it.",
-    );
-  }
-  const size = roundedUp(bytes);
-  const kubernetes = story.victimPlace?.kubernetes === true || story.record?.pod != null;
+/** A tenth of the machine: below, no process alone is to blame. */
+const SMALL = 0.1;
+/** Such a process is protected on purpose; rules/protected.ts speaks of it. */
+const PROTECTED = -900;
+
+/** No one to contain. What is not processes' memory has rules of its own, and so has memory that may not be used. */
+function spread({ anatomy }: Story) {
+  const held = anatomy?.anonBytes ?? null;
+  if (anatomy === null || held === null || held < anatomy.totalBytes / 2) return null;
   return advice(
-    kubernetes
-      ? `Put a memory limit and an equal request on ${name} (${quantityText(size)} is what it has now), or move it to a larger node.`
-      : `Put a limit on ${name} (systemd: MemoryMax=, docker: --memory; it has ${bytesText(bytes)} now), or give the machine more memory.`,
-    "No limit was hit, so the shortage hit everybody: a limit makes the one that grows die alone.",
+    "Give this machine more memory or fewer programs: no single process is to blame.",
+    "The largest process holds less than a tenth of it, all together hold most of it.",
+  );
+}
+
+function contain({ comm, rssBytes, oomScoreAdj }: TaskRow) {
+  if ((oomScoreAdj ?? 0) <= PROTECTED) return null;
+  const size = quantityText(roundedUp(rssBytes));
+  return advice(
+    `Put a memory limit on ${processText(comm, null)}, a little above what it should need (it holds ${bytesText(rssBytes)} now; ${size} would have stopped it about here).`,
+    "No limit was hit, so the shortage hit everybody: with one (Kubernetes: limits.memory and an equal request; systemd: MemoryMax=) the one that grows dies alone.",
   );
 }

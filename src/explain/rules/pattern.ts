@@ -1,37 +1,36 @@
-import type { PastKill } from "../history.ts";
+import { LOOP, type PastKill } from "../history.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
-import { countText, durationText, processText } from "../words.ts";
+import { livedThrough } from "../survivors.ts";
+import { durationText, ordinalText, processText } from "../words.ts";
 
 const HOUR = 3600;
-/** From so many kills on it is a loop. */
-const LOOP = 3;
+/** A rate from less than this is noise. */
+const MEANINGFUL_SECONDS = 600;
 
-/** First kill or loop, and whether a living parent starts the same child again and again. */
+/** First kill or loop, how often, and whether a living parent starts the same child again and again. */
 export const pattern: Rule = {
   name: "pattern",
   tell: (story) => {
     const { kills, watchedSeconds } = story.history;
     if (story.sysrq || (story.group && kills.length === 0)) return null;
     if (kills.length === 0) return watchedSeconds === null ? null : first(watchedSeconds);
-    const respawn = respawned(story);
-    const times = countText(kills.length, "earlier kill");
-    const spread = spreadText(kills);
-    const loop = kills.length + 1 >= LOOP;
+    const times = kills.length + 1;
+    const loop = times >= LOOP;
     return told(
       [
         finding(
           "certain",
-          `${loop ? "This is a loop" : "It happened before"}: ${times} here${spread}.`,
+          `${loop ? "This is a loop" : "It happened before"}: the ${ordinalText(times)} kill here${spreadText(kills)}.`,
           [...new Set(kills.slice(-5).map((kill) => processText(kill.comm, kill.pid)))],
         ),
-        respawn,
+        respawned(story),
       ],
       [
         loop
           ? advice(
-              "Treat it as a leak or a wrong size: take a heap profile before the limit is reached again.",
-              "More memory lengthens the time between two kills; a leak reaches every limit.",
+              "Treat it as a leak or a wrong size: take a heap profile before memory is used up again.",
+              "More memory only lengthens the time between two kills; a leak fills any room.",
             )
           : null,
       ],
@@ -49,14 +48,24 @@ function first(watchedSeconds: number) {
   ]);
 }
 
-/** `, 12 in the last hour, the last 4 min ago`. */
+/** ` within 3 h, about 4 an hour; the one before was 12 min earlier`. */
 function spreadText(kills: readonly PastKill[]): string {
   const times = kills.map((kill) => kill.secondsBefore).filter((seconds) => seconds !== null);
+  const [oldest] = times;
   const newest = times.at(-1);
-  if (newest === undefined) return "";
-  const recent = times.filter((seconds) => seconds <= HOUR).length;
-  const rate = recent >= 2 ? `, ${recent} of them within an hour` : "";
-  return `${rate}, the last ${durationText(newest)} before`;
+  if (oldest === undefined || newest === undefined) return "";
+  const before = `the one before was ${durationText(newest)} earlier`;
+  if (times.length < 2 || times.length < kills.length) return `; ${before}`;
+  return ` within ${durationText(oldest)}${rateText(times.length, oldest)}; ${before}`;
+}
+
+/** Kills an hour, where there is enough of an hour to speak of. */
+function rateText(gaps: number, seconds: number): string {
+  if (seconds < MEANINGFUL_SECONDS) return "";
+  const hourly = (gaps / seconds) * HOUR;
+  return hourly >= 1
+    ? `, about ${Math.round(hourly)} an hour`
+    : `, about ${Math.max(1, Math.round(hourly * 24))} a day`;
 }
 
 /** The Fluentd case: the same program under a main process that lived through all of it. */
@@ -65,20 +74,12 @@ function respawned(story: Story) {
   const comm = story.victim?.comm ?? null;
   const same = kills.filter((kill) => kill.comm === comm && comm !== null);
   if (same.length === 0 || kills.some((kill) => kill.main === true)) return null;
-  const parent = survivor(story, same.at(-1));
+  const parent = livedThrough(story);
   if (parent === null && story.victim?.main !== false) return null;
-  const who = parent ?? "its main process";
+  const who = parent === null ? "Its main process" : processText(parent.comm, parent.pid);
   return finding(
     parent === null ? "certain" : "likely",
-    `${who} lives through it and starts ${processText(comm, null)} anew each time: the container never restarts.`,
+    `${who} lives through it, and ${processText(comm, null)} is started anew each time: the container never restarts.`,
     [`${processText(comm, null)} was killed ${same.length + 1} times under different process ids`],
   );
-}
-
-/** The oldest process that is in the tables of both kills. */
-function survivor({ tasks, row }: Story, past: PastKill | undefined): string | null {
-  if (past === undefined || !past.sameCgroup) return null;
-  const both = tasks.filter((task) => task !== row && past.tasks.has(`${task.pid}/${task.comm}`));
-  const oldest = both.toSorted((a, b) => a.pid - b.pid)[0];
-  return oldest === undefined ? null : processText(oldest.comm, oldest.pid);
 }

@@ -28,7 +28,7 @@ export const protectedProcesses: Rule = {
         bigger
           ? advice(
               `Bound ${who} itself (a memory limit, its own settings) instead of protecting it without a bound.`,
-              "A protected process that grows takes all others with it, one after another.",
+              "Whoever is protected is not killed however much it grows: all others die for it, one after another.",
             )
           : null,
       ],

@@ -1,3 +1,4 @@
+import { loweringOf } from "../lowering.ts";
 import { finding, type Rule, told } from "../rule.ts";
 import { bytesText, percentText, processText } from "../words.ts";
 
@@ -9,12 +10,14 @@ export const trigger: Rule = {
     if (asker === null || victim === null || story.sysrq || asker.pid === null) return null;
     if (asker.pid === victim.pid || asker.pid === victim.tid) return null;
     const who = processText(asker.comm, asker.pid);
+    // Whoever lowered a limit asked for nothing; rules/lowered.ts speaks of it.
+    if (loweringOf(story)?.outside) return null;
     const own = tasks.find((task) => task.pid === asker.pid || task.tid === asker.pid);
     const size = own === undefined ? "" : ` (it holds ${bytesText(own.rssBytes)})`;
     return told([
       finding(
         "certain",
-        `${who} asked for the last piece${size}; ${victim.words} was killed for it.`,
+        `${who} asked for memory when there was none${size}; ${victim.words} was killed for it.`,
         [`${who} invoked oom-killer`],
       ),
       innocent(

@@ -1,6 +1,6 @@
-import type { TaskRow } from "../../model/report.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
+import { livedThrough, survivorsOf } from "../survivors.ts";
 import { countText, processText } from "../words.ts";
 
 /** Whether anybody will notice: a container whose main process lives on is neither restarted nor reported. */
@@ -31,7 +31,7 @@ function invisible(story: Story, confidence: "certain" | "likely") {
         ["the victim is not the container's main process"],
       ),
     ],
-    [livenessAdvice(story)],
+    [livenessAdvice(story), groupAdvice(story)],
   );
 }
 
@@ -42,21 +42,41 @@ function livenessAdvice({ victim }: Story) {
   );
 }
 
+/** With memory.oom.group (cgroup v2) the container dies as a whole, and somebody notices. */
+function groupAdvice({ report, record, scope, limitPlace, victimPlace }: Story) {
+  const version = report?.version ?? record?.cgroup.version ?? null;
+  if (version !== 2 || (scope !== "container" && scope !== "cgroup")) return null;
+  const kubernetes = victimPlace?.kubernetes === true || record?.pod != null;
+  const how = kubernetes
+    ? "kubelet: singleProcessOOMKill: false"
+    : limitPlace?.kind === "unit"
+      ? "systemd: OOMPolicy=kill"
+      : "memory.oom.group=1";
+  return advice(
+    `Or let all of it die together, so that it is restarted whole: turn the group kill on (${how}).`,
+    "A program that cannot do its work without the killed part is better restarted than left half alive.",
+  );
+}
+
 /** From the table alone: an older process of the same container was left alive. */
 function guessed(story: Story) {
-  const { row, tasks, group, scope } = story;
+  const { row, group, scope, limitPlace } = story;
   if (row === null || group || (scope !== "container" && scope !== "cgroup")) return null;
-  const left = tasks.filter((task) => task !== row && task.comm !== "pause");
-  const oldest = left.reduce<TaskRow | null>((a, b) => (a === null || b.pid < a.pid ? b : a), null);
-  if (oldest === null || oldest.pid > row.pid) return null;
+  const [oldest, ...others] = survivorsOf(story);
+  if (oldest === undefined || oldest.pid > row.pid) return null;
+  const again = livedThrough(story) !== null;
+  const what = limitPlace?.kind === "container" ? "the container" : "it";
+  const more = others.length === 0 ? "" : ` and ${countText(others.length, "other")}`;
   return told(
     [
       finding(
-        "possible",
-        `${countText(left.length, "process", "processes")} of the container stayed alive, ${processText(oldest.comm, oldest.pid)} the oldest: probably nothing was restarted.`,
+        again ? "likely" : "possible",
+        again
+          ? "Nobody is told: nothing was restarted, and no status shows these kills."
+          : `${processText(oldest.comm, oldest.pid)}${more} of ${what} stayed alive, so nothing was restarted and no status shows this kill.`,
         ["processes with lower ids in the table were not killed"],
       ),
     ],
-    [livenessAdvice(story)],
+    [livenessAdvice(story), groupAdvice(story)],
   );
 }
