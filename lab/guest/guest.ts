@@ -21,6 +21,8 @@ export interface GuestJob {
   readonly systemd?: SystemdSuite;
   /** Memory of the machine in MiB; 768 by default. */
   readonly memoryMib?: number;
+  /** Memory in so many NUMA nodes, the CPUs all in the first; 1 by default. */
+  readonly numaNodes?: number;
   /** Words added to the kernel's command line. */
   readonly kernelArguments?: string;
   /** The machine is ended after this time; 120 s by default. */
@@ -134,27 +136,42 @@ const CPU = "qemu64,-cx16";
 
 function startMachine(kernel: GuestKernel, directory: string, job: GuestJob, token: string) {
   const disk = diskOf(job);
+  const nodes = nodeOptions(job);
   const append = `console=ttyS0 quiet loglevel=2 ${clockArguments()} panic=-1 reboot=t rdinit=/init lab.token=${token} ${disk.append}`;
   const qemu = [
     ...[
       "qemu-system-x86_64",
       "-M",
-      disk.machine ?? kernel.machine,
+      disk.machine ?? (nodes.length > 0 ? "pc" : kernel.machine),
       "-accel",
       "tcg,thread=multi",
       "-cpu",
       CPU,
     ],
-    ...["-smp", "2", "-m", String(job.memoryMib ?? 768), "-kernel", kernel.path],
+    ...["-smp", "2", "-m", String(memoryMib(job)), "-kernel", kernel.path],
     ...["-initrd", join(directory, "initrd"), "-append", `${append} ${job.kernelArguments ?? ""}`],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ...["-chardev", `file,id=results,path=${join(directory, "results")}`],
     ...["-device", "isa-serial,chardev=results,iobase=0x2f8,irq=3"],
     ...disk.options,
+    ...nodes,
   ];
   // The machine dies with us, whatever ends us.
   return spawn("setpriv", ["--pdeathsig", "KILL", ...qemu], { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+function memoryMib(job: GuestJob): number {
+  return job.memoryMib ?? 768;
+}
+
+function nodeOptions(job: GuestJob): string[] {
+  const count = job.numaNodes ?? 1;
+  if (count < 2) return [];
+  return Array.from({ length: count }, (_, node) => [
+    ...["-object", `memory-backend-ram,id=node${node},size=${memoryMib(job) / count}M`],
+    ...["-numa", `node,memdev=node${node}${node === 0 ? ",cpus=0-1" : ""}`],
+  ]).flat();
 }
 
 interface Disk {
