@@ -1,5 +1,6 @@
 import type { AppendFile, Files } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
+import type { ContainersState } from "../identify/containers.ts";
 import type { Kill, LedgerState } from "../ledger/ledger.ts";
 import type { OutputRecord } from "../model/record.ts";
 import type { StreamRecord } from "../sinks/sink.ts";
@@ -19,6 +20,8 @@ export interface Checkpoint {
   readonly metrics: MetricsState;
   /** Kills whose cgroup may still become known; earlier versions did not say. */
   readonly unsettled?: readonly string[];
+  /** Containers, and the kills and ends in them; earlier versions knew of none. */
+  readonly containers?: ContainersState;
 }
 
 /** One line of the journal: a record and the ledger's knowledge behind it, written before anybody is told. */

@@ -127,6 +127,7 @@ test("a full disk: kills are told all the same, it is said once, and the books g
   assert.deepEqual(second.pipeline.problems, []);
   second.emit(kill(1), kill(2), kill(3), kill(4));
   assert.equal(opened(second.told).length, 1, "what is known is not opened again");
+  clock.advance(6_000);
   assert.equal(second.pipeline.view.metrics().kills[0]?.value, 4);
   await second.pipeline.stop();
 });
@@ -209,6 +210,7 @@ test("what the store could not take is told to it by the next process", async (t
   await first.pipeline.stop();
   const second = rig({ directory, clock });
   assert.deepEqual(opened(second.told), opened(first.told));
+  clock.advance(6_000);
   assert.equal(second.pipeline.view.metrics().kills[0]?.value, 1, "and counted once");
   await second.pipeline.stop();
 });

@@ -1,16 +1,13 @@
 import type { Host } from "../host/host.ts";
-import { withLimitScope } from "../identify/scope.ts";
-import { Ledger } from "../ledger/ledger.ts";
+import { type Kill, Ledger, type LedgerOptions } from "../ledger/ledger.ts";
 import type { KillObservation, Observation, SourceName } from "../model/observation.ts";
 import type { OutputRecord, SourceRecord } from "../model/record.ts";
+import { SECOND } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
-import {
-  isOfKernel,
-  type Source,
-  type SourceObservation,
-  type SourceOptions,
-} from "../sources/source.ts";
+import { isOfKernel, type Source, type SourceOptions } from "../sources/source.ts";
 import { BooksRecord } from "./books-record.ts";
+import { Identification } from "./identification.ts";
+import { Intake } from "./intake.ts";
 import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
 import { Keeper } from "./keeper.ts";
 import { Latency } from "./latency.ts";
@@ -60,8 +57,6 @@ const BUSY_MILLISECONDS = 20;
 const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
-/** Observations waiting to be taken in; more than this means evidence arrives faster than it can be booked. */
-const QUEUE_LIMIT = 100_000;
 
 const NO_RECOVERY: Recovered = { checkpoint: null, entries: [], problems: [] };
 
@@ -79,18 +74,19 @@ class RunningPipeline implements Pipeline {
   readonly #bootId: string;
   readonly #keeper: Keeper;
   readonly #ledger: Ledger;
+  readonly #identification: Identification;
   readonly #metrics: Metrics;
   readonly #latency = new Latency();
   readonly #cursors = new Map<string, string>();
   readonly #supervisors: Supervisor[];
   readonly #sinks: readonly Sink[];
   readonly #recent = new RecentKills();
-  readonly #queue: { source: SourceName; observations: readonly SourceObservation[] }[] = [];
-  #queued = 0;
-  #queueDrops = 0;
+  readonly #intake = new Intake();
   #sourceRecords: SourceRecord[] = [];
   #sequence: number;
   #busy = false;
+  /** A runtime spoke of what may have been a kill. */
+  #countersAsked = false;
   #stopped = false;
   #dirty = false;
   /** A checkpoint holds the books of this boot. */
@@ -115,7 +111,13 @@ class RunningPipeline implements Pipeline {
     this.problems = recovered.problems;
     const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
     this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
-    this.#ledger = this.#openLedger(sameBoot);
+    const startedAt = host.clock.monotonicMicroseconds();
+    this.#identification = new Identification(
+      sameBoot?.containers ?? null,
+      this.#metrics,
+      startedAt,
+    );
+    this.#ledger = this.#openLedger(sameBoot, startedAt);
     this.#unattributed = new Unattributed((id) => this.#ledger.kill(id));
     for (const id of sameBoot?.unsettled ?? []) this.#awaitCgroup(id);
     this.#booksKept = sameBoot !== null;
@@ -166,24 +168,31 @@ class RunningPipeline implements Pipeline {
 
   // --- state on disk
 
-  #openLedger(checkpoint: Checkpoint | null): Ledger {
-    const startedAt = this.#host.clock.monotonicMicroseconds();
+  #openLedger(checkpoint: Checkpoint | null, startedAt: number): Ledger {
+    const identify: LedgerOptions["identify"] = (record, at) =>
+      this.#identification.identify(record, at);
     const { node } = this.#options;
-    return new Ledger({ bootId: this.#bootId, node, startedAt }, checkpoint?.ledger ?? null);
+    const options = { bootId: this.#bootId, node, startedAt, identify };
+    return new Ledger(options, checkpoint?.ledger ?? null);
   }
 
   /** What the last process wrote down but may not have told every sink: told again; sinks know what they have by sequence. */
   #replay({ entries }: Recovered): void {
     for (const { sequence, record, kill } of entries) {
       this.#sequence = Math.max(this.#sequence, sequence);
-      if (record.type !== "kill") continue;
-      if (record.revision === 0) this.#metrics.opened(record);
-      if (record.bootId !== this.#bootId || kill === null) continue;
-      this.#ledger.restore(kill);
-      if (record.revision === 0) this.#awaitCgroup(record.id);
+      this.#replayRecord(record, kill);
     }
     const records = entries.map(({ sequence, record }) => ({ sequence, record }));
     if (records.length > 0) this.#tell(records);
+  }
+
+  #replayRecord(record: OutputRecord, kill: Kill | null): void {
+    const ours = "bootId" in record && record.bootId === this.#bootId;
+    if (record.type === "kill" && !ours) this.#metrics.opened(record);
+    else this.#count(record);
+    if (!ours) return;
+    if (kill !== null) this.#ledger.restore(kill);
+    this.#identification.restore(record, kill);
   }
 
   #scheduleCheckpoint(): void {
@@ -205,6 +214,7 @@ class RunningPipeline implements Pipeline {
       cursors: Object.fromEntries(this.#cursors),
       metrics: this.#metrics.state(),
       unsettled: this.#unattributed.waiting,
+      containers: this.#identification.state(),
     });
   }
 
@@ -218,23 +228,16 @@ class RunningPipeline implements Pipeline {
         this.#cursors.set(source, cursor);
         this.#dirty = true;
       },
-      observe: (source, observations) => this.#observe(source, observations),
+      observe: (_source, observations) => {
+        if (this.#intake.put(observations)) this.#work();
+      },
       changed: (record) => this.#sourceChanged(record),
     };
   }
 
-  #observe(source: SourceName, observations: readonly SourceObservation[]): void {
-    if (this.#queued + observations.length > QUEUE_LIMIT) {
-      this.#queueDrops += observations.length;
-      return;
-    }
-    this.#queue.push({ source, observations });
-    this.#queued += observations.length;
-    this.#work();
-  }
-
   #sourceChanged(record: SourceRecord): void {
     this.#sourceRecords.push(record);
+    this.#identification.sourceChanged(record);
     this.#work();
     if (!this.#isReady && this.#supervisors.every((supervisor) => supervisor.settled)) {
       this.#isReady = true;
@@ -250,8 +253,9 @@ class RunningPipeline implements Pipeline {
       do {
         const kills = this.#takeIn();
         this.#publish();
-        if (kills.length > 0) this.#poke(cgroupsOf(kills));
-      } while (this.#queue.length > 0);
+        if (kills.length > 0 || this.#countersAsked) this.#poke(cgroupsOf(kills));
+        this.#countersAsked = false;
+      } while (!this.#intake.isEmpty);
     } finally {
       this.#busy = false;
     }
@@ -270,11 +274,13 @@ class RunningPipeline implements Pipeline {
     const kills: KillObservation[] = [];
     const now = this.#host.clock.monotonicMicroseconds();
     this.#ledger.advance(now);
-    for (const { observations } of this.#queue.splice(0)) {
-      this.#queued -= observations.length;
-      for (const observation of observations) {
-        if (isOfKernel(observation)) this.#take(observation, kills, now);
-      }
+    const observations = this.#intake.take();
+    for (const observation of observations) {
+      if (isOfKernel(observation)) this.#take(observation, kills, now);
+      else if (observation.kind === "report") continue;
+      else if (this.#identification.observe(observation)) this.#countersAsked = true;
+    }
+    if (observations.length > 0) {
       this.#lastObservationAt = now;
       this.#dirty = true;
     }
@@ -306,11 +312,12 @@ class RunningPipeline implements Pipeline {
   // --- out
 
   #publish(): void {
-    const records: OutputRecord[] = [
-      ...this.#sourceRecords.splice(0),
-      ...this.#ledger.take().map(withLimitScope),
-    ];
     const now = this.#host.clock.monotonicMicroseconds();
+    this.#metrics.advance(this.#host.clock.wallMicroseconds() / SECOND);
+    this.#ledger.reconsider(this.#identification.advance(now));
+    const kills = this.#ledger.take();
+    const exits = this.#identification.takeExits(kills, (id) => this.#ledger.kill(id));
+    const records: OutputRecord[] = [...this.#sourceRecords.splice(0), ...kills, ...exits];
     const summary = this.#ledger.summary();
     this.#missing.consider(summary);
     const ledger = this.#books.due(summary, now, this.#stopped);
@@ -325,9 +332,10 @@ class RunningPipeline implements Pipeline {
   }
 
   #count(record: OutputRecord): void {
-    if (record.type !== "kill" || record.revision > 0) return;
-    this.#metrics.opened(record);
-    this.#awaitCgroup(record.id);
+    if (record.type === "exit") this.#metrics.exit(record);
+    if (record.type !== "kill") return;
+    this.#metrics.kill(record);
+    if (record.revision === 0) this.#awaitCgroup(record.id);
   }
 
   #awaitCgroup(id: string): void {
@@ -345,7 +353,8 @@ class RunningPipeline implements Pipeline {
     this.#cancelTick();
     const idleFor = this.#host.clock.monotonicMicroseconds() - this.#lastObservationAt;
     const busy = this.#ledger.pending;
-    const active = this.#books.waiting || idleFor < ACTIVE_FOR_MICROSECONDS;
+    const waiting = this.#books.waiting || this.#identification.pending;
+    const active = waiting || idleFor < ACTIVE_FOR_MICROSECONDS;
     const wait = busy ? BUSY_MILLISECONDS : active ? ACTIVE_MILLISECONDS : IDLE_MILLISECONDS;
     this.#cancelTick = this.#host.clock.after(wait, () => {
       this.#ledger.advance(this.#host.clock.monotonicMicroseconds());
@@ -364,7 +373,7 @@ class RunningPipeline implements Pipeline {
       ready: () => this.#isReady,
       metrics: () =>
         metricsView(this.#metrics, this.#latency, this.#ledger, [
-          { what: "observations", count: this.#queueDrops },
+          { what: "observations", count: this.#intake.drops },
           { what: "journal", count: this.#keeper.dropped },
         ]),
     };

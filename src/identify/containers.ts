@@ -1,9 +1,10 @@
-import type { RuntimeObservation, RuntimeSourceName } from "../model/container.ts";
+import type { ContainerFacts, RuntimeObservation, RuntimeSourceName } from "../model/container.ts";
 import type { Identity } from "../model/identity.ts";
 import type { ExitRecord, KillRecord } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
-import { type Entry, STAMP_SLACK } from "./entry.ts";
+import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
 import { type ExitSurroundings, markTold, nextExit } from "./exits.ts";
+import { containerOf, podOf } from "./facts.ts";
 import { type Identifiable, type Identified, identifyKill, shelfOf } from "./identity.ts";
 import { Inventory, type InventoryState } from "./inventory.ts";
 import {
@@ -74,18 +75,36 @@ export class Containers {
     for (const kill of state?.kills ?? []) this.#file(kill);
   }
 
-  /** Takes in what a runtime said. Never throws, whatever it says. */
-  observe(observation: RuntimeObservation): void {
+  /** Takes in what a runtime said, and gives the ids of the containers of which it is news. Never throws. */
+  observe(observation: RuntimeObservation): readonly string[] {
     const { at, source } = observation;
     // A runtime's own stamps may be hours off; ours say so by being exact.
     if (this.#wallOffset === null || at.uncertaintyMicroseconds === 0) {
       this.#wallOffset = at.wallMicroseconds - at.monotonicMicroseconds;
       this.#settleTold(this.#wallOffset);
     }
-    for (const entry of this.#inventory.observe(observation, this.#now)) this.#touch(entry);
+    const changed = this.#inventory.observe(observation, this.#now);
+    for (const entry of changed) this.#touch(entry);
     if (observation.kind === "list" && this.#deaf.delete(source)) {
       for (const { kill } of this.#kills.all()) this.#dirty.add(kill.id);
     }
+    return changed.map(({ id }) => id);
+  }
+
+  /** What one runtime says of a container, completed by what the others said. */
+  complete(said: ContainerFacts): ContainerFacts {
+    const entry = this.#inventory.byId(said.id);
+    if (entry === undefined) return said;
+    const { runtime, name, image, imageId } = containerOf(said.id, entry.facts, null, null);
+    const cgroupPath = entry.facts.cgroupPath?.value ?? null;
+    const pod = podOf(entry.facts);
+    return { ...said, runtime, name, image, imageId, pod, cgroupPath, sandbox: entry.sandbox };
+  }
+
+  /** Whether every source that ever had it says that it is no more. */
+  isGone(id: string): boolean {
+    const entry = this.#inventory.byId(id);
+    return entry === undefined || goneAt(entry) !== null;
   }
 
   /**

@@ -1,44 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KillRecord } from "../model/record.ts";
-import { withLimitScope } from "./scope.ts";
+import { parseCgroupPath } from "./cgroup-path.ts";
+import { limitScope } from "./scope.ts";
 
-const RECORD: KillRecord = {
-  type: "kill",
-  id: "0f6e1c2d-4219-0",
-  revision: 0,
-  at: "2026-11-20T23:10:05.123456Z",
-  node: "worker-3",
-  bootId: "0f6e1c2d-0000-4000-8000-000000000000",
-  incident: { id: "0f6e1c2d-4219-0", group: false },
-  victim: {
-    pid: 4219,
-    tid: 4219,
-    comm: "hog",
-    uid: 0,
-    oomScoreAdj: 0,
-    main: null,
-    totalVmBytes: null,
-    anonRssBytes: null,
-    fileRssBytes: null,
-    shmemRssBytes: null,
-    pageTableBytes: null,
-  },
-  trigger: null,
-  outcome: "killed",
-  limit: { scope: null, constraint: null, cgroup: null, bytes: null },
-  cgroup: { path: "/kubepods/pod1/c1", id: 73, version: 1 },
-  container: null,
-  pod: null,
-  unit: null,
-  visibility: "unknown",
-  attribution: "exact",
-  recovered: false,
-  witnesses: ["tracefs"],
-};
+type Limit = KillRecord["limit"];
 
-function scopeOf(limit: Partial<KillRecord["limit"]>): KillRecord["limit"]["scope"] {
-  return withLimitScope({ ...RECORD, limit: { ...RECORD.limit, ...limit } }).limit.scope;
+const UNKNOWN: Limit = { scope: null, constraint: null, cgroup: null, bytes: null };
+
+/** Of a victim in `path`, of which nothing else is known. */
+function scopeAt(path: string | null, limit: Partial<Limit>): Limit["scope"] {
+  const container = path === null ? null : parseCgroupPath(path).container;
+  const cgroup = { path, id: null, version: 2 } as const;
+  return limitScope({ limit: { ...UNKNOWN, ...limit }, cgroup }, container?.path ?? null);
+}
+
+function scopeOf(limit: Partial<Limit>): Limit["scope"] {
+  return scopeAt("/kubepods/pod1/c1", limit);
 }
 
 test("the limit's scope follows from the constraint and from whose limit it was", () => {
@@ -57,14 +35,8 @@ test("what is not known stays unknown", () => {
 
 const CONTAINER = `/kubepods/pod1/${"17db96a24ae1e9dd".repeat(4)}`;
 
-function scopeIn(path: string | null, limit: string): KillRecord["limit"]["scope"] {
-  const cgroup = { path, id: null, version: 2 } as const;
-  const { scope } = withLimitScope({
-    ...RECORD,
-    cgroup,
-    limit: { scope: null, constraint: "memcg", cgroup: limit, bytes: null },
-  }).limit;
-  return scope;
+function scopeIn(path: string | null, limit: string): Limit["scope"] {
+  return scopeAt(path, { constraint: "memcg", cgroup: limit });
 }
 
 test("the limit of a container is told from one that it made for itself, and from those above", () => {

@@ -53,10 +53,3 @@ function isOwn(
   if (limit === victim || limit === unit?.path) return true;
   return containerPath !== null && limit.startsWith(`${containerPath}/`);
 }
-
-/** @deprecated for records of which only the cgroup is known; `Containers.identify` knows more. */
-export function withLimitScope(record: KillRecord): KillRecord {
-  const path = record.cgroup.path === null ? null : parseCgroupPath(record.cgroup.path);
-  const scope = limitScope(record, path?.container?.path ?? null);
-  return scope === null ? record : { ...record, limit: { ...record.limit, scope } };
-}

@@ -1,9 +1,9 @@
-import type { SourceName } from "./observation.ts";
+import type { RUNTIME_SOURCE_NAMES } from "./observation.ts";
 import type { PodRecord } from "./record.ts";
 import type { Instant } from "./time.ts";
 
 /** Sources that speak of containers, not of kills. */
-export type RuntimeSourceName = Extract<SourceName, "docker" | "containerd" | "cri" | "podman">;
+export type RuntimeSourceName = (typeof RUNTIME_SOURCE_NAMES)[number];
 
 /** What a runtime says of a container. What it did not say is `null` and erases nothing that was said before. */
 export interface ContainerFacts {

@@ -3,14 +3,11 @@ import type { Instant } from "./time.ts";
 /** Sources of the kernel: they see kills. */
 export const KERNEL_SOURCE_NAMES = ["kernel-log", "tracefs", "probe", "cgroup", "vmstat"] as const;
 
+/** Sources of container runtimes: they see containers. */
+export const RUNTIME_SOURCE_NAMES = ["docker", "containerd", "cri", "podman"] as const;
+
 /** Every place that gives evidence. The order is the order in which `witnesses` are printed. */
-export const SOURCE_NAMES = [
-  ...KERNEL_SOURCE_NAMES,
-  "docker",
-  "containerd",
-  "cri",
-  "podman",
-] as const;
+export const SOURCE_NAMES = [...KERNEL_SOURCE_NAMES, ...RUNTIME_SOURCE_NAMES] as const;
 export type SourceName = (typeof SOURCE_NAMES)[number];
 
 /** Sources that see one kill at a time, with a victim. */
