@@ -28,6 +28,8 @@ export interface LabContainer {
 }
 
 export interface LabStatus {
+  /** Made and not started. */
+  readonly created: boolean;
   readonly exited: boolean;
   readonly exitCode: number;
   readonly reason: string;
@@ -119,6 +121,7 @@ export class LabPods {
       this.#calls,
     );
     return {
+      created: status?.state === ContainerState.CONTAINER_CREATED,
       exited: status?.state === ContainerState.CONTAINER_EXITED,
       exitCode: status?.exitCode ?? -1,
       reason: status?.reason ?? "",

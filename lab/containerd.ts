@@ -75,6 +75,16 @@ export class LabContainerd {
     });
   }
 
+  /** Name and version, as the CRI tells them. */
+  async version(): Promise<string> {
+    const pods = await this.pods();
+    try {
+      return await pods.version();
+    } finally {
+      pods.close();
+    }
+  }
+
   async startDaemon(): Promise<void> {
     const command = `exec containerd --config ${this.#file("config.toml")} >>${this.#file("log")} 2>&1`;
     const child = spawn("sh", ["-c", command], { stdio: "ignore" });
@@ -118,15 +128,10 @@ export class LabContainerd {
 
   async #answers(): Promise<boolean> {
     if (!existsSync(this.socket)) return false;
-    const pods = await this.pods();
-    try {
-      await pods.version();
-      return true;
-    } catch {
-      return false;
-    } finally {
-      pods.close();
-    }
+    return this.version().then(
+      () => true,
+      () => false,
+    );
   }
 
   #importImage(): void {

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { HostError } from "../src/host/host.ts";
+import type { LabContainerd } from "./containerd.ts";
+import type { LabPod, LabPods, LabStatus } from "./containerd-pods.ts";
+
+const LIMIT_MEBIBYTES = 15;
+/** containerd's own test of its OOM events (integration/oom_linux_test.go, TestOOMEventMonitor). */
+const COMMAND = ["dd", "if=/dev/zero", "of=/dev/null", "bs=20M"];
+const PATIENCE_MILLISECONDS = 90_000;
+/** Attempts of one round: a crash of the daemon may leave a half-made container with the name. */
+const ATTEMPTS = 10;
+
+/** A container that ended, and what containerd said of it. */
+export interface ContainerDeath {
+  readonly id: string;
+  readonly name: string;
+  readonly pod: string;
+  readonly podUid: string;
+  readonly namespace: string;
+  readonly attempt: number;
+  readonly exitCode: number;
+  /** The CRI's word: `OOMKilled`, or `Error` where containerd missed it. */
+  readonly reason: string;
+}
+
+interface Place {
+  readonly pod: LabPod;
+  /** The latest dead container, kept as the kubelet keeps it. */
+  dead: string | null;
+  attempt: number;
+}
+
+/** Pods with containers that are killed for memory at once, again and again. */
+export class PodStorm {
+  readonly #pods: LabPods;
+  readonly #places: readonly Place[];
+
+  private constructor(pods: LabPods, places: readonly Place[]) {
+    this.#pods = pods;
+    this.#places = places;
+  }
+
+  static async create(containerd: LabContainerd, count: number): Promise<PodStorm> {
+    const pods = await containerd.pods();
+    const places: Place[] = [];
+    for (let index = 0; index < count; index++) {
+      places.push({ pod: await pods.run(`pod-${index}`), dead: null, attempt: 0 });
+    }
+    return new PodStorm(pods, places);
+  }
+
+  close(): void {
+    this.#pods.close();
+  }
+
+  /** So many rounds in each pod, all pods at once. A daemon that dies meanwhile is waited for. */
+  async rounds(count: number, died: (death: ContainerDeath) => void): Promise<void> {
+    await Promise.all(
+      this.#places.map(async (place) => {
+        for (let round = 0; round < count; round++) died(await this.#round(place));
+      }),
+    );
+  }
+
+  async #round(place: Place): Promise<ContainerDeath> {
+    const { pod } = place;
+    for (let tried = 0; tried < ATTEMPTS; tried++) {
+      const attempt = place.attempt++;
+      const id = await this.#start(place, attempt);
+      const status = id === null ? null : await this.#end(id);
+      if (id === null || status === null) continue;
+      await this.#keepLast(place, id);
+      const { exitCode, reason } = status;
+      const { uid: podUid, namespace } = pod;
+      return { id, name: NAME, pod: pod.name, podUid, namespace, attempt, exitCode, reason };
+    }
+    throw new Error(`${pod.name}: no container could be started in ${ATTEMPTS} attempts`);
+  }
+
+  /** `null` when the daemon died before it had made the container. */
+  async #start({ pod }: Place, attempt: number): Promise<string | null> {
+    const box = { name: NAME, command: COMMAND, limitMebibytes: LIMIT_MEBIBYTES, attempt };
+    const id = await orAbsent(() => this.#pods.create(pod, box));
+    if (id === null) return null;
+    // Whether it was started before the daemon died, its status will tell.
+    await orAbsent(() => this.#pods.start(id));
+    return id;
+  }
+
+  /** How it ended; `null` when it had not been started. */
+  async #end(id: string): Promise<LabStatus | null> {
+    for (const until = Date.now() + PATIENCE_MILLISECONDS; Date.now() < until; await sleep(100)) {
+      const status = await orAbsent(() => this.#pods.status(id));
+      if (status?.exited) return status.reason === "StartError" ? null : status;
+      if (status?.created) return null;
+    }
+    throw new Error(`container ${id} did not end`);
+  }
+
+  async #keepLast(place: Place, id: string): Promise<void> {
+    const last = place.dead;
+    place.dead = id;
+    if (last !== null) await orAbsent(() => this.#pods.remove(last));
+  }
+}
+
+const NAME = "hungry";
+
+/** `null` when the daemon died before it answered; a moment later it may be back. */
+async function orAbsent<Value>(call: () => Promise<Value>): Promise<Value | null> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof HostError) || !ABSENT.includes(error.code)) throw error;
+    await sleep(100);
+    return null;
+  }
+}
+
+const ABSENT = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ECANCELED", "ENOENT"];

@@ -1,0 +1,175 @@
+import type { ContainerDeath } from "../../../lab/pod-storm.ts";
+import type { ExitRecord, KillRecord, OutputRecord } from "../../../src/model/record.ts";
+
+/** What the agent told of containers that are known to have been killed, counted; `complaints` say what was wrong where. */
+export interface Judgement {
+  readonly containers: number;
+  /** What containerd's status said. */
+  readonly containerdOomKilled: number;
+  readonly containerdError: number;
+  readonly containerdOther: number;
+  /** Containers with exactly one kill. */
+  readonly recorded: number;
+  readonly rightPod: number;
+  /** Main process, seen as such, and its container's limit. */
+  readonly rightVictim: number;
+  readonly beforeExit: number;
+  readonly rightVerdict: number;
+  readonly complaints: readonly string[];
+}
+
+export const NOTHING_JUDGED: Judgement = {
+  containers: 0,
+  containerdOomKilled: 0,
+  containerdError: 0,
+  containerdOther: 0,
+  recorded: 0,
+  rightPod: 0,
+  rightVictim: 0,
+  beforeExit: 0,
+  rightVerdict: 0,
+  complaints: [],
+};
+
+const COMPLAINTS_KEPT = 100;
+
+export function sum(one: Judgement, other: Judgement): Judgement {
+  return {
+    containers: one.containers + other.containers,
+    containerdOomKilled: one.containerdOomKilled + other.containerdOomKilled,
+    containerdError: one.containerdError + other.containerdError,
+    containerdOther: one.containerdOther + other.containerdOther,
+    recorded: one.recorded + other.recorded,
+    rightPod: one.rightPod + other.rightPod,
+    rightVictim: one.rightVictim + other.rightVictim,
+    beforeExit: one.beforeExit + other.beforeExit,
+    rightVerdict: one.rightVerdict + other.rightVerdict,
+    complaints: [...one.complaints, ...other.complaints].slice(0, COMPLAINTS_KEPT),
+  };
+}
+
+/** All that was told of one container, in the order in which it was told. */
+export interface Told {
+  /** The latest revision of each kill. */
+  readonly kills: readonly KillRecord[];
+  readonly exits: readonly ExitRecord[];
+  /** Places in the stream: of the first kill's opening, and of the exit. */
+  readonly killAt: number;
+  readonly exitAt: number;
+}
+
+export function toldOf(records: readonly OutputRecord[], id: string): Told {
+  const kills = new Map<string, KillRecord>();
+  const exits: ExitRecord[] = [];
+  let exitAt = -1;
+  for (const [index, record] of records.entries()) {
+    if (record.type === "kill" && record.container?.id === id) kills.set(record.id, record);
+    if (record.type !== "exit" || record.container.id !== id) continue;
+    exits.push(record);
+    if (exitAt < 0) exitAt = index;
+  }
+  const killAt = records.findIndex((one) => one.type === "kill" && kills.has(one.id));
+  return { kills: [...kills.values()], exits, killAt, exitAt };
+}
+
+/** Holds what the agent told against what happened: every one of these containers was killed by the kernel, once. */
+export function judge(
+  deaths: readonly ContainerDeath[],
+  records: readonly OutputRecord[],
+): Judgement {
+  const byContainer = recordsByContainer(records);
+  return deaths
+    .map((death) => judgeOne(death, toldOf(byContainer.get(death.id) ?? [], death.id)))
+    .reduce(sum, NOTHING_JUDGED);
+}
+
+/** Everything that names a container, with all the revisions of its kills, in order. */
+function recordsByContainer(records: readonly OutputRecord[]): Map<string, OutputRecord[]> {
+  const owners = new Map<string, string>();
+  for (const record of records) {
+    if (record.type === "kill" && record.container) owners.set(record.id, record.container.id);
+  }
+  const found = new Map<string, OutputRecord[]>();
+  for (const record of records) {
+    const id =
+      record.type === "kill"
+        ? owners.get(record.id)
+        : record.type === "exit"
+          ? record.container.id
+          : undefined;
+    if (id === undefined) continue;
+    const list = found.get(id) ?? [];
+    list.push(record);
+    found.set(id, list);
+  }
+  return found;
+}
+
+function judgeOne(death: ContainerDeath, told: Told): Judgement {
+  const [kill] = told.kills;
+  const [exit] = told.exits;
+  const checks = {
+    recorded: told.kills.length === 1,
+    rightPod: kill !== undefined && isPodOf(death, kill) && exit?.pod?.uid === death.podUid,
+    rightVictim:
+      kill?.victim.main === true &&
+      kill.visibility === "visible" &&
+      kill.limit.scope === "container",
+    beforeExit:
+      told.killAt >= 0 && told.killAt < told.exitAt && (kill?.at ?? "~") <= (exit?.at ?? ""),
+    rightVerdict: told.exits.length === 1 && exit !== undefined && isVerdictOf(death, exit),
+  };
+  const wrong = Object.entries(checks).filter(([, right]) => !right);
+  return {
+    ...NOTHING_JUDGED,
+    containers: 1,
+    containerdOomKilled: Number(death.reason === "OOMKilled"),
+    containerdError: Number(death.reason === "Error"),
+    containerdOther: Number(death.reason !== "OOMKilled" && death.reason !== "Error"),
+    recorded: Number(checks.recorded),
+    rightPod: Number(checks.rightPod),
+    rightVictim: Number(checks.rightVictim),
+    beforeExit: Number(checks.beforeExit),
+    rightVerdict: Number(checks.rightVerdict),
+    complaints: wrong.length === 0 ? [] : [complaint(death, told, wrong)],
+  };
+}
+
+function isPodOf(death: ContainerDeath, { pod, container }: KillRecord): boolean {
+  return (
+    pod?.uid === death.podUid &&
+    pod.name === death.pod &&
+    pod.namespace === death.namespace &&
+    pod.container === death.name &&
+    container?.name === death.name &&
+    container.restarts === death.attempt
+  );
+}
+
+/** Memory was the reason, whatever containerd says; and when it says otherwise we say so. */
+function isVerdictOf(death: ContainerDeath, { verdict, exitCode }: ExitRecord): boolean {
+  if (death.reason === "OOMKilled") return verdict === "oom-killed" && exitCode === 137;
+  if (death.reason === "Error") return verdict === "oom-unreported" && exitCode === 137;
+  return verdict === "oom-killed" || verdict === "oom-unreported";
+}
+
+function complaint(
+  death: ContainerDeath,
+  { kills, exits }: Told,
+  wrong: readonly (readonly [string, boolean])[],
+): string {
+  const [kill] = kills;
+  const said = kills.map(({ revision, victim, pod, visibility, limit, container }) => {
+    const { name, uid } = pod ?? {};
+    return { revision, victim, name, uid, visibility, limit, restarts: container?.restarts };
+  });
+  const ends = exits.map(({ at, verdict, exitCode, kills: ids }) => ({
+    at,
+    verdict,
+    exitCode,
+    ids,
+  }));
+  const names = wrong.map(([name]) => name).join(", ");
+  const facts = { death, killAt: kill?.at, kills: said, exits: ends };
+  return `${names}: ${JSON.stringify(facts)}`;
+}
