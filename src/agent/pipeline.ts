@@ -16,6 +16,7 @@ import { metricsView } from "./metrics-view.ts";
 import { MissingSearch } from "./missing-search.ts";
 import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
+import { Reports } from "./reports.ts";
 import { Supervisor } from "./supervisor.ts";
 import { Unattributed } from "./unattributed.ts";
 
@@ -81,6 +82,7 @@ class RunningPipeline implements Pipeline {
   readonly #supervisors: Supervisor[];
   readonly #sinks: readonly Sink[];
   readonly #recent = new RecentKills();
+  readonly #reports: Reports;
   readonly #intake = new Intake();
   #sourceRecords: SourceRecord[] = [];
   #sequence: number;
@@ -112,6 +114,7 @@ class RunningPipeline implements Pipeline {
     const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
     this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
     const startedAt = host.clock.monotonicMicroseconds();
+    this.#reports = new Reports(host.clock.wallMicroseconds());
     this.#identification = new Identification(
       sameBoot?.containers ?? null,
       this.#metrics,
@@ -260,6 +263,7 @@ class RunningPipeline implements Pipeline {
       this.#busy = false;
     }
     this.#keepFirstBooks();
+    this.#reports.explain(this.#sinks, this.#host.clock.monotonicMicroseconds(), this.#stopped);
     if (!this.#stopped) this.#scheduleTick();
   }
 
@@ -277,7 +281,7 @@ class RunningPipeline implements Pipeline {
     const observations = this.#intake.take();
     for (const observation of observations) {
       if (isOfKernel(observation)) this.#take(observation, kills, now);
-      else if (observation.kind === "report") continue;
+      else if (observation.kind === "report") this.#reports.observe(observation, now);
       else if (this.#identification.observe(observation)) this.#countersAsked = true;
     }
     if (observations.length > 0) {
@@ -346,6 +350,7 @@ class RunningPipeline implements Pipeline {
     for (const { record } of records) {
       if (record.type === "kill") this.#recent.remember(record);
     }
+    this.#reports.told(records, this.#host.clock.monotonicMicroseconds());
     for (const sink of this.#sinks) sink.accept(records);
   }
 
@@ -353,7 +358,7 @@ class RunningPipeline implements Pipeline {
     this.#cancelTick();
     const idleFor = this.#host.clock.monotonicMicroseconds() - this.#lastObservationAt;
     const busy = this.#ledger.pending;
-    const waiting = this.#books.waiting || this.#identification.pending;
+    const waiting = this.#books.waiting || this.#identification.pending || this.#reports.pending;
     const active = waiting || idleFor < ACTIVE_FOR_MICROSECONDS;
     const wait = busy ? BUSY_MILLISECONDS : active ? ACTIVE_MILLISECONDS : IDLE_MILLISECONDS;
     this.#cancelTick = this.#host.clock.after(wait, () => {

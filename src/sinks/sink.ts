@@ -1,9 +1,16 @@
+import type { Explanation } from "../model/explanation.ts";
 import type { KillRecord, LedgerRecord, OutputRecord, SourceRecord } from "../model/record.ts";
 
 /** A record with its place in the stream: sequences are contiguous, start at 1 and survive restarts of the agent. */
 export interface StreamRecord {
   readonly sequence: number;
   readonly record: OutputRecord;
+}
+
+/** Why a kill happened, as far as is known now; the record is the one it was made of. */
+export interface KillStory {
+  readonly record: KillRecord;
+  readonly explanation: Explanation;
 }
 
 /**
@@ -14,6 +21,11 @@ export interface Sink {
   readonly name: string;
   /** New records in stream order. Must return at once; slow work is queued inside, bounded. Never throws. */
   accept(records: readonly StreamRecord[]): void;
+  /**
+   * Why kills happened that were told before: about 0.5 s after the kill, and again when more is known. Lost with the
+   * process: what a sink shows without one, it explains from the record alone. Must return at once, never throws.
+   */
+  explain?(stories: readonly KillStory[]): void;
   /**
    * Puts what is queued where it belongs before it returns; called before the agent forgets that it said it. False when
    * that is not possible now.
