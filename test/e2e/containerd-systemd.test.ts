@@ -80,16 +80,17 @@ function tryOn(suite: SystemdSuite): void {
 function tryContainers(found: Found): void {
   test("the kernel counted one kill a container, and containerd missed some", (t) => {
     const { containers } = found();
-    const { version, kernel, slice, deaths, failedStarts, oomEvents } = containers;
+    const { version, kernel, slice, deaths, failures, oomEvents } = containers;
     const count = (word: string) => deaths.filter(({ reason }) => reason === word).length;
     t.diagnostic(
       `${version}: ${deaths.length} containers killed, the kernel counted ${kernel}; containerd called ` +
         `${count("OOMKilled")} OOMKilled and ${count("Error")} Error, TaskOOM for ${oomEvents.length}; ` +
-        `could not start ${failedStarts}`,
+        `could not start ${failures.length}`,
     );
     assert.equal(deaths.length, PODS * ROUNDS);
     assert.equal(count("OOMKilled") + count("Error"), deaths.length);
-    assert.deepEqual([kernel, slice], [deaths.length + 1, deaths.length + 1]);
+    const total = deaths.length + killsAtStart(found()) + 1;
+    assert.deepEqual([kernel, slice], [total, total]);
     for (const { exitCode } of deaths) assert.equal(exitCode, 137);
   });
 
@@ -100,6 +101,11 @@ function tryContainers(found: Found): void {
       assert.equal(others.length, 0, `more than one record of ${death.id}`);
       assertWhose(kill ?? assert.fail(`no record of the kill in ${death.id}`), death);
     }
+    for (const { id, podUid } of containers.failures) {
+      for (const kill of found().killsAt(`${slicesOf(podUid)}/cri-containerd-${id}.scope`)) {
+        assert.deepEqual([kill.container?.id, kill.pod?.uid], [id, podUid]);
+      }
+    }
     t.diagnostic(`${containers.deaths.length} of ${containers.deaths.length}, none missed`);
   });
 
@@ -108,6 +114,16 @@ function tryContainers(found: Found): void {
     const count = (word: string) => verdicts.filter((verdict) => verdict === word).length;
     t.diagnostic(`oom-killed ${count("oom-killed")}, oom-unreported ${count("oom-unreported")}`);
   });
+}
+
+/** Kills of runc itself, before there was a container. */
+function killsAtStart(findings: Findings): number {
+  const kills = findings.containers.failures.map(({ id, podUid }) => {
+    const [kill, ...others] = findings.killsAt(`${slicesOf(podUid)}/cri-containerd-${id}.scope`);
+    assert.equal(others.length, 0);
+    return kill === undefined ? 0 : 1;
+  });
+  return kills.reduce<number>((sum, count) => sum + count, 0);
 }
 
 function assertWhose(kill: KillRecord, death: ContainerDeath): void {
@@ -235,7 +251,7 @@ function tryBooks(found: Found): void {
   test("no record too many, and the books agree", (t: TestContext) => {
     const { end, containers, units } = found();
     const inUnits = units.reduce((sum, { killedPids }) => sum + new Set(killedPids).size, 0);
-    const total = containers.deaths.length + 1 + inUnits;
+    const total = containers.deaths.length + killsAtStart(found()) + 1 + inUnits;
     const { kernel, recorded, unaccounted, unattributed } = end.ledger;
     assert.deepEqual([kernel, recorded, unaccounted, unattributed], [total, total, 0, 0]);
     assert.equal(end.kills.length, total);

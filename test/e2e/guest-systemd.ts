@@ -12,7 +12,7 @@ import type { LabPod, LabPods, LabStatus } from "../../lab/containerd-pods.ts";
 import { TestAgent } from "./support/agent.ts";
 import { runMain, save, say, startAgent } from "./support/emulated.ts";
 import { EventStream } from "./support/event-stream.ts";
-import type { ContainerDeath } from "./support/systemd-findings.ts";
+import type { ContainerDeath, FailedStart } from "./support/systemd-findings.ts";
 import { killInUnits } from "./support/systemd-units.ts";
 
 const PODS = Number(process.env["PODS"] ?? 4);
@@ -23,10 +23,10 @@ const COMMAND = ["dd", "if=/dev/zero", "of=/dev/null", "bs=20M"];
 /** Its main process outlives the child long enough for everybody to see it. */
 const SURVIVOR = ["sh", "-c", `${COMMAND.join(" ")}; sleep 5; exit 0`];
 const USUAL_SOCKET = "/run/containerd/containerd.sock";
-const START_ATTEMPTS = 5;
+const START_ATTEMPTS = 10;
 const PATIENCE_MILLISECONDS = 60_000;
 
-let failedStarts = 0;
+const failures: FailedStart[] = [];
 
 async function runPods(pods: LabPods): Promise<readonly ContainerDeath[]> {
   const names = Array.from({ length: PODS }, (_, index) => `pod-${index}`);
@@ -59,7 +59,7 @@ async function runSurvivor(pods: LabPods): Promise<ContainerDeath> {
   return runContainer(pods, await pods.run("survivor"), 0, SURVIVOR);
 }
 
-/** runc and systemd 257 sometimes fall over each other's device filters (`can't attach program`); a kubelet tries again too. */
+/** A kubelet tries again too. */
 async function start(
   pods: LabPods,
   pod: LabPod,
@@ -74,9 +74,9 @@ async function start(
       await pods.start(id);
       return id;
     } catch (error) {
-      failedStarts++;
+      failures.push({ id, podUid: pod.uid, error: String(error) });
+      say(`not started: ${String(error).slice(-150)}`);
       if (failed + 1 === START_ATTEMPTS) throw error;
-      say(String(error).slice(0, 200));
       await pods.remove(id);
     }
   }
@@ -127,7 +127,7 @@ async function killInContainers(containerd: LabContainerd, agent: TestAgent): Pr
   const kernel = (nodeOomKills() ?? 0) - before;
   const slice = killsBelow("/sys/fs/cgroup/kubepods.slice");
   const oomEvents = [...ooms];
-  save("containers", { version, kernel, slice, oomEvents, failedStarts, deaths, survivor });
+  save("containers", { version, kernel, slice, oomEvents, failures, deaths, survivor });
 }
 
 /** What the kernel counted in a cgroup and all that ever were below it. */

@@ -19,6 +19,13 @@ export interface ContainerDeath {
   readonly reason: string;
 }
 
+/** A container that containerd could not start: newer runc hardly fits into 15 MiB itself, and is then killed in its stead. */
+export interface FailedStart {
+  readonly id: string;
+  readonly podUid: string;
+  readonly error: string;
+}
+
 export interface Containers {
   readonly version: string;
   /** Kills in /proc/vmstat meanwhile. */
@@ -27,8 +34,7 @@ export interface Containers {
   readonly slice: number;
   /** Containers of which containerd sent a TaskOOM event, early or late. */
   readonly oomEvents: readonly string[];
-  /** Containers that containerd could not even start, for reasons of its own. */
-  readonly failedStarts: number;
+  readonly failures: readonly FailedStart[];
   readonly deaths: readonly ContainerDeath[];
   /** A child of it was killed; it ended later, by itself. */
   readonly survivor: ContainerDeath;
