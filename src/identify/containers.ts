@@ -1,6 +1,6 @@
 import type { ContainerFacts, RuntimeObservation, RuntimeSourceName } from "../model/container.ts";
 import type { Identity } from "../model/identity.ts";
-import type { ExitRecord, KillRecord } from "../model/record.ts";
+import type { ExitRecord, KillRecord, Visibility } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
 import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
 import { type ExitSurroundings, markTold, nextExit } from "./exits.ts";
@@ -72,7 +72,7 @@ export class Containers {
       for (const source of entry.sources) this.#deaf.add(source);
       this.#exits.set(entry.id, 0);
     }
-    for (const kill of state?.kills ?? []) this.#file(kill);
+    for (const kill of state?.kills ?? []) this.#file(kill, null);
   }
 
   /** Takes in what a runtime said, and gives the ids of the containers of which it is news. Never throws. */
@@ -130,7 +130,7 @@ export class Containers {
   killTold(kill: KillRecord, at: Instant): void {
     this.#dirty.delete(kill.id);
     const told = toldKill(kill, at, this.#kills.get(kill.id)?.kill.settled ?? null);
-    const { identity, place } = this.#file(told);
+    const { identity, place } = this.#file(told, kill.visibility);
     if (place.entry === null) return;
     const lookAt = this.#exits.get(place.entry.id) ?? this.#now;
     this.#exits.set(place.entry.id, Math.min(lookAt, this.#now));
@@ -162,7 +162,7 @@ export class Containers {
       const filed = this.#kills.get(id);
       this.#again.delete(id);
       if (filed === undefined) continue;
-      const { identity } = this.#file(filed.kill);
+      const { identity } = this.#file(filed.kill, null);
       if (JSON.stringify(identity) !== filed.said) changed.push(id);
     }
     this.#dirty.clear();
@@ -206,11 +206,15 @@ export class Containers {
     return { ...identified, identity: { ...identified.identity, visibility: settled } };
   }
 
-  #file(kill: ToldKill): Identified {
+  #file(kill: ToldKill, said: Visibility | null): Identified {
     const identified = this.#identify(kill, kill.at, kill.settled);
     const { identity, place } = identified;
     const settled = settledOf(identity.visibility);
-    this.#kills.put({ ...kill, settled }, shelfOf(place), identity);
+    // An earlier process that knew more may have promised to say more.
+    const broken = said === "pending" && identity.visibility === "unknown";
+    if (broken) this.#dirty.add(kill.id);
+    const text = broken ? "" : JSON.stringify(identity);
+    this.#kills.put({ ...kill, settled }, shelfOf(place), identity, text);
     if (identity.visibility === "pending") {
       const settled = kill.at.monotonicMicroseconds + OUTLIVED_MICROSECONDS;
       this.#again.set(kill.id, Math.max(settled, this.#now + LOOK_AGAIN_MICROSECONDS));

@@ -95,7 +95,7 @@ function heldOf(around: ExitSurroundings, entry: Entry, run: Run): Held | null {
 /** A daemon was away while the container ended: that it did is certain, how is not known. */
 function concludedOf(around: ExitSurroundings, entry: Entry, run: Run): Held | null {
   const over = overAt(around.inventory, entry, run);
-  if (over === null || !Number.isFinite(over)) return null;
+  if (over === null || !Number.isFinite(over) || !run.seenAlive) return null;
   const runs = around.inventory.runs(entry);
   const next = runs[runs.indexOf(run) + 1];
   // The last moment that is this life's and not the next one's.

@@ -66,7 +66,7 @@ export function isMain(run: Run | null, pid: number | null, at: Instant): boolea
 
 /** When a life must have been over although nobody told its end (µs, monotonic); `null` when its end is told or it goes on. */
 export function overAt(inventory: Inventory, entry: Entry, run: Run): number | null {
-  if (run.end !== null) return null;
+  if (run.end !== null) return run.endTold ? null : run.end;
   const runs = inventory.runs(entry);
   const next = runs[runs.indexOf(run) + 1];
   return next === undefined ? goneAt(entry) : next.from;

@@ -3,7 +3,7 @@ import type { Instant } from "../model/time.ts";
 import { type CgroupIdentity, parseCgroupPath } from "./cgroup-path.ts";
 import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
 import type { Inventory } from "./inventory.ts";
-import { type Run, runAt } from "./runs.ts";
+import { type Run, runAt, wasSeenAt } from "./runs.ts";
 
 /** Where a kill happened, as far as is known. */
 export interface Place {
@@ -71,6 +71,7 @@ function byMainPid(inventory: Inventory, pid: number | null, at: Instant): Entry
   return inventory.byPid(pid).findLast((entry) => {
     const run = runAt(inventory.runs(entry), at, pid);
     const gone = goneAt(entry);
-    return run?.pid === pid && (gone === null || at.monotonicMicroseconds <= gone + STAMP_SLACK);
+    if (run?.pid !== pid || !wasSeenAt(run, at.monotonicMicroseconds)) return false;
+    return gone === null || at.monotonicMicroseconds <= gone + STAMP_SLACK;
   });
 }

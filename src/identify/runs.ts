@@ -14,15 +14,20 @@ export interface Run {
   readonly pid: number | null;
   /** When it began, as near as is known; -Infinity for the first when nobody said. */
   readonly from: number;
+  /** When it began, or was first seen. */
+  readonly begin: number;
   /** From when on it was surely this life: before, there may have been others of which nobody told. */
   readonly since: number;
+  /** Somebody saw it alive: a runtime may also name the start of a life that is long over. */
+  readonly seenAlive: boolean;
   /** When somebody last said that it lived. */
   readonly lastAlive: number;
   readonly restarts: number | null;
   /** All that was said of its end, the earliest first; empty while it lives or when nobody noticed. */
   readonly endings: readonly Ending[];
-  /** When it ended. */
+  /** When it ended, or the latest moment at which it can have ended when nobody said (`endTold` is false). */
   readonly end: number | null;
+  readonly endTold: boolean;
   /** Our clock when we first heard of it. */
   readonly heardAt: number;
 }
@@ -44,8 +49,8 @@ interface Draft {
 export function runsOf(entry: Entry): readonly Run[] {
   const drafts: Draft[] = [];
   const starts = entry.starts.toSorted((one, other) => startTime(one) - startTime(other));
-  for (const start of starts.filter(({ pid }) => pid !== null)) joinStart(drafts, start);
-  for (const start of starts.filter(({ pid }) => pid === null)) joinStart(drafts, start);
+  for (const start of starts.filter(({ pid }) => pid !== null)) joinStart(drafts, start, entry);
+  for (const start of starts.filter(({ pid }) => pid === null)) joinStart(drafts, start, entry);
   const endings = entry.endings.toSorted(compareEndings);
   for (const ending of endings.filter(({ pid }) => pid !== null)) joinEnding(drafts, ending);
   drafts.sort(compareDrafts);
@@ -53,16 +58,20 @@ export function runsOf(entry: Entry): readonly Run[] {
     joinNameless(drafts, ending);
     drafts.sort(compareDrafts);
   }
-  // The kubelet starts a container once; instead of starting it again it makes another.
-  return finish(drafts, entry.facts.podUid !== undefined);
+  return finish(drafts, isStartedOnce(entry));
+}
+
+/** The kubelet starts a container once; instead of starting it again it makes another. */
+function isStartedOnce({ facts }: Entry): boolean {
+  return facts.podUid !== undefined;
 }
 
 function compareEndings(one: Ending, other: Ending): number {
   return endTime(one) - endTime(other) || (String(one.source) < String(other.source) ? -1 : 1);
 }
 
-function joinStart(drafts: Draft[], start: Start): void {
-  const draft = drafts.find((one) => sameStart(one, start));
+function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
+  const draft = drafts.find((one) => sameStart(one, start, entry));
   if (draft === undefined) {
     const { pid, startedAt, firstSeen, restarts, heardAt } = start;
     const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : start.lastSeen;
@@ -81,13 +90,23 @@ function joinStart(drafts: Draft[], start: Start): void {
   draft.lastAlive = Math.max(draft.lastAlive, start.lastSeen);
 }
 
-function sameStart(draft: Draft, { pid, startedAt, firstSeen }: Start): boolean {
+function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
+  const { pid, startedAt, firstSeen } = start;
   if (pid !== null && draft.pid !== pid) return false;
+  if (isStartedOnce(entry)) return true;
   if (draft.startedAt !== null && startedAt !== null) {
     return Math.abs(draft.startedAt - startedAt) <= STAMP_SLACK;
   }
   if (pid !== null) return true;
-  return startedAt === null ? firstSeen >= draft.firstSeen : startedAt <= draft.firstSeen;
+  if (startedAt === null) return firstSeen >= draft.firstSeen;
+  // containerd tells of a process before it executes, and Docker after.
+  return (
+    startedAt <= draft.firstSeen + STAMP_SLACK && !endedWithin(entry, draft.firstSeen, startedAt)
+  );
+}
+
+function endedWithin({ endings }: Entry, from: number, to: number): boolean {
+  return endings.some((ending) => endTime(ending) >= from && endTime(ending) <= to);
 }
 
 /** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
@@ -167,15 +186,36 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
   return drafts.map((draft, index) => {
     const { pid, lastAlive, restarts, heardAt } = draft;
     const endings = draft.endings.toSorted(compareEndings);
-    const [first] = endings;
+    const first = endings.find(isTold) ?? endings[0];
     const end = first === undefined ? null : endTime(first);
+    const endTold = first !== undefined && isTold(first);
     const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
-    const from = draft.startedAt ?? unknown;
     const once = startedOnce && drafts.length === 1;
-    const since = draft.startedAt ?? (once ? Number.NEGATIVE_INFINITY : draft.firstSeen);
+    const from = draft.startedAt ?? unknown;
+    const begin = beginOf(draft);
+    const since = once ? Number.NEGATIVE_INFINITY : begin;
+    const live = draft.startedAt !== null && draft.firstSeen - draft.startedAt <= STAMP_SLACK;
+    const seenAlive = pid !== null || live;
     before = end;
-    return { pid, from, since, lastAlive, restarts, endings, end, heardAt };
+    return {
+      pid,
+      from,
+      begin,
+      since,
+      seenAlive,
+      lastAlive,
+      restarts,
+      endings,
+      end,
+      endTold,
+      heardAt,
+    };
   });
+}
+
+/** Whether somebody said it; otherwise it was concluded. */
+function isTold({ source, exitCode }: Ending): boolean {
+  return source !== null || exitCode !== null;
 }
 
 /**
@@ -191,14 +231,23 @@ export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Ru
   const run = runs[index];
   if (run !== undefined && isBefore(moment, run.end, at.uncertaintyMicroseconds)) return run;
   const next = runs[index + 1];
-  return next !== undefined && next.from - moment <= STAMP_SLACK ? next : null;
+  return next !== undefined && Math.min(next.from, next.since) - moment <= START_SLACK
+    ? next
+    : null;
+}
+
+/** Whether it was on at `moment`, as far as anybody saw it. */
+export function wasSeenAt({ begin }: Run, moment: number): boolean {
+  return moment >= begin - START_SLACK;
 }
 
 /** Whether what happened at `at` happened in no earlier life of which nobody told. */
 export function isSurely({ since }: Run, at: Instant): boolean {
-  return at.monotonicMicroseconds >= since - STAMP_SLACK;
+  return at.monotonicMicroseconds >= since - START_SLACK;
 }
 
+/** dockerd stamps a start when containerd has answered; a restart by policy waits 100 ms at least. */
+const START_SLACK = 300_000;
 /** Clocks are read one after the other; NTP slews 0.5 ms a second. */
 const CLOCK_SLACK = 20_000;
 

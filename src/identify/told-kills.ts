@@ -77,9 +77,8 @@ export class ToldKills {
     return [...ids].flatMap((id) => this.#filed.get(id)?.kill ?? []);
   }
 
-  put(kill: ToldKill, shelf: Shelf, identity: Identity): void {
+  put(kill: ToldKill, shelf: Shelf, identity: Identity, said: string): void {
     this.#remove(kill.id);
-    const said = JSON.stringify(identity);
     const filed = { kill, shelf, said, complete: isComplete(identity) };
     this.#filed.set(kill.id, filed);
     const shelved = this.#shelves.get(shelf);

@@ -31,7 +31,7 @@ export function visibilityOf(kill: Circumstances): Visibility {
   const at = kill.at.monotonicMicroseconds;
   if (run === null) return kill.known && now < at + OUTLIVED_MICROSECONDS ? "pending" : "unknown";
   const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
-  if (run.end !== null) {
+  if (run.end !== null && run.endTold) {
     if (run.end <= together) return "visible";
     return isSurely(run, kill.at) ? "invisible" : "unknown";
   }

@@ -26,13 +26,13 @@ export const NOBODY: Identity = {
 
 /** What is known now, and what was known and is not any more: a runtime that forgot a container takes nothing back. */
 export function mergeIdentity(known: Identity, now: Identity): Identity {
-  const settled = now.visibility !== "unknown" && now.visibility !== "pending";
+  const settled = known.visibility !== "unknown" && known.visibility !== "pending";
   return {
     container: now.container ?? known.container,
     pod: now.pod ?? known.pod,
     unit: now.unit ?? known.unit,
     main: now.main ?? known.main,
-    visibility: settled || known.visibility === "unknown" ? now.visibility : known.visibility,
+    visibility: settled ? known.visibility : now.visibility,
     scope: now.scope ?? known.scope,
     witnesses: [...new Set([...known.witnesses, ...now.witnesses])],
   };

@@ -1,0 +1,246 @@
+import type { Identity } from "../src/model/identity.ts";
+import type { ExitRecord } from "../src/model/record.ts";
+import { formatWall, parseFormattedWall, SECOND } from "../src/model/time.ts";
+import type { ContainersOutcome, Line } from "./containers-run.ts";
+import { wallOf } from "./containers-tell.ts";
+import {
+  BEGIN,
+  END,
+  MILLISECOND,
+  type TrueContainer,
+  type TrueKill,
+  type TrueRun,
+} from "./containers-world.ts";
+
+/** Compares what was told with what happened. Knows the truth, and nothing of how `Containers` works. */
+export function checkContainers(outcome: ContainersOutcome): readonly string[] {
+  return new Checker(outcome).all();
+}
+
+type KillLine = Extract<Line, { kind: "kill" }>;
+
+class Checker {
+  readonly #outcome: ContainersOutcome;
+  readonly #problems: string[] = [];
+  readonly #lines = new Map<string, KillLine[]>();
+  /** No daemon and no agent was ever away: everything is to be known. */
+  readonly #calm: boolean;
+
+  constructor(outcome: ContainersOutcome) {
+    this.#outcome = outcome;
+    this.#calm = outcome.plan.outages.length === 0 && outcome.plan.crashes.length === 0;
+    for (const line of outcome.lines) {
+      if (line.kind !== "kill") continue;
+      this.#lines.set(line.id, [...(this.#lines.get(line.id) ?? []), line]);
+    }
+  }
+
+  all(): readonly string[] {
+    for (const kill of this.#outcome.world.kills) this.#kill(kill);
+    for (const container of this.#outcome.world.containers) this.#exits(container);
+    for (const line of this.#outcome.lines) if (line.kind === "exit") this.#known(line.record);
+    if (this.#outcome.stateLength > 500_000) this.#wrong(`state of ${this.#outcome.stateLength}`);
+    return this.#problems;
+  }
+
+  #wrong(what: string): void {
+    this.#problems.push(what);
+  }
+
+  // --- kills
+
+  #kill(kill: TrueKill): void {
+    const lines = this.#lines.get(kill.id) ?? [];
+    let settled: Identity["visibility"] | null = null;
+    for (const { identity, now } of lines) {
+      this.#place(kill, identity);
+      const { main, visibility } = identity;
+      if (main !== null && main !== kill.main) this.#wrong(`${kill.id}: main ${main} at ${now}`);
+      if (settled !== null && visibility !== settled) {
+        this.#wrong(`${kill.id}: ${settled}, then ${visibility}`);
+      }
+      if (visibility === "visible" || visibility === "invisible") settled = visibility;
+    }
+    const last = lines.at(-1);
+    if (last === undefined) this.#wrong(`${kill.id}: never told`);
+    else this.#final(kill, last.identity);
+  }
+
+  /** The right container, the right pod, or none; never another. */
+  #place(kill: TrueKill, { container, pod }: Identity): void {
+    const { id, pod: truth } = kill.container;
+    if (container !== null && container.id !== id)
+      this.#wrong(`${kill.id}: container ${container.id}`);
+    if (pod !== null && pod.uid !== null && pod.uid !== truth?.uid) {
+      this.#wrong(`${kill.id}: pod ${pod.uid}`);
+    }
+  }
+
+  #final(kill: TrueKill, identity: Identity): void {
+    const { path, pid } = this.#evidence(kill);
+    const { container: owner } = kill;
+    const told = path === owner.path;
+    const named = told && path.includes(owner.id);
+    const { container, pod, main, visibility } = identity;
+    if (named && container === null) this.#wrong(`${kill.id}: no container for ${path}`);
+    if (told && owner.pod !== null && pod?.uid !== owner.pod.uid) this.#wrong(`${kill.id}: no pod`);
+    if (visibility === "pending") this.#wrong(`${kill.id}: pending for good`);
+    this.#visibility(kill, visibility);
+    if (!this.#calm || !told) return;
+    if (container?.name !== owner.name) this.#wrong(`${kill.id}: no name`);
+    if (!this.#knowsMain(kill) || pid === null) return;
+    if (main === null) this.#wrong(`${kill.id}: main is not known`);
+    if (visibility === "unknown") this.#wrong(`${kill.id}: visibility is not known`);
+  }
+
+  #visibility(kill: TrueKill, said: Identity["visibility"]): void {
+    if (said === "unknown" || said === "pending" || this.#isAtEdge(kill)) return;
+    if ((said === "visible") !== kill.visible) {
+      this.#wrong(
+        `${kill.id}: ${said}, but the end was ${(kill.run.end - kill.at) / SECOND} s later`,
+      );
+    }
+  }
+
+  /** The time of the kill is not known well enough. */
+  #isAtEdge({ at, run, id }: TrueKill): boolean {
+    const all = this.#outcome.evidence.filter(({ kill }) => kill.id === id);
+    const vague = Math.max(...all.map((one) => one.at.uncertaintyMicroseconds));
+    const left = run.end - at;
+    return left > 0.9 * SECOND && left < 1.15 * SECOND + 2 * vague;
+  }
+
+  #evidence(kill: TrueKill): { path: string | null; pid: number | null; limit: string | null } {
+    const last = this.#outcome.evidence.findLast((one) => one.kill.id === kill.id);
+    const { cgroup, victim, limit } = last?.record ?? {};
+    return { path: cgroup?.path ?? null, pid: victim?.pid ?? null, limit: limit?.cgroup ?? null };
+  }
+
+  /** CRI does not say which process is the main one; a short life may be over before it is looked at. */
+  #knowsMain({ container, run }: TrueKill): boolean {
+    if (container.sources.includes("containerd"))
+      return container.pod !== null || run.start > BEGIN;
+    return !container.sources.includes("cri") && run.end - run.start > SECOND / 4;
+  }
+
+  // --- exits
+
+  #exits(container: TrueContainer): void {
+    const lines = this.#outcome.lines.flatMap((line, index) =>
+      line.kind === "exit" && line.record.container.id === container.id
+        ? [{ record: line.record, index }]
+        : [],
+    );
+    const told = new Map<TrueRun, string>();
+    for (const { record, index } of lines) {
+      const run = this.#runOf(container, record);
+      if (run === undefined) {
+        this.#wrong(`${container.name} ${record.at}: an exit that was none (${record.verdict})`);
+        continue;
+      }
+      const before = told.get(run);
+      if (before !== undefined)
+        this.#wrong(`${container.name} ${record.at}: told before, ${before}`);
+      told.set(run, record.at);
+      this.#exit(container, run, record, index);
+    }
+    if (container.sandbox && lines.length > 0) this.#wrong("the exit of a sandbox");
+    for (const run of container.runs) if (!told.has(run)) this.#missing(container, run);
+  }
+
+  /** The life that the record is about: its end is that near, or nobody told it and it was between. */
+  #runOf(container: TrueContainer, record: ExitRecord): TrueRun | undefined {
+    const at = (parseFormattedWall(record.at) ?? 0) - wallOf(0);
+    const near = container.runs.find(({ end }) => Math.abs(end - at) <= 60 * MILLISECOND);
+    if (near !== undefined || record.exitCode !== null) return near;
+    return container.runs.findLast(({ end }) => end <= at);
+  }
+
+  #missing(container: TrueContainer, run: TrueRun): void {
+    if (!Number.isFinite(run.end) || run.end > END || container.sandbox) return;
+    if (run.end < BEGIN + SECOND / 2) return;
+    if (!this.#calm && this.#isInTrouble(container, run)) return;
+    this.#wrong(`${container.name}: the exit at ${formatWall(wallOf(run.end))} was not told`);
+  }
+
+  /** Perhaps nobody could hear of it. */
+  #isInTrouble(container: TrueContainer, run: TrueRun): boolean {
+    const { crashes, outages } = this.#outcome.plan;
+    const away = [
+      ...crashes,
+      ...outages.filter(({ source }) => container.sources.includes(source)),
+    ];
+    return away.some(({ from, to }) => run.start < to + SECOND && run.end > from - 7 * SECOND);
+  }
+
+  #exit(container: TrueContainer, run: TrueRun, record: ExitRecord, index: number): void {
+    const what = `${container.name} ${record.at} (${run.cause}, ${run.code}): ${record.verdict}`;
+    if (run.end < BEGIN - SECOND) this.#wrong(`${what}: history`);
+    for (const kill of run.kills) this.#order(kill, record, index, what);
+    const own = new Set(run.kills.map(({ id }) => id));
+    const foreign = record.kills.filter((id) => !own.has(id) && !this.#isVague(id));
+    if (foreign.length > 0) this.#wrong(`${what}: with ${foreign.join()}`);
+    if (new Set(record.kills).size !== record.kills.length) this.#wrong(`${what}: a kill twice`);
+    if (record.exitCode !== null && record.exitCode !== run.code) this.#wrong(`${what}: code`);
+    if (run.end > BEGIN + SECOND * 1.2) this.#verdict(run, record, what);
+  }
+
+  /** A kill whose container and time are known belongs to its exit, and comes before it. */
+  #order(kill: TrueKill, record: ExitRecord, index: number, what: string): void {
+    const first = this.#outcome.lines.findIndex(
+      (line) => line.kind === "kill" && line.id === kill.id,
+    );
+    const known = this.#evidence(kill).path === kill.container.path;
+    if (known && first > index) this.#wrong(`${what}: before ${kill.id}`);
+    if (!this.#calm || !known || this.#isVague(kill.id)) return;
+    const kept = record.kills.length >= 100 || record.kills.includes(kill.id);
+    if (!kept) this.#wrong(`${what}: without ${kill.id}`);
+  }
+
+  #isVague(id: string): boolean {
+    return this.#outcome.evidence.some(
+      ({ kill, at, record }) =>
+        kill.id === id && (at.uncertaintyMicroseconds > 0 || record.cgroup.path === null),
+    );
+  }
+
+  #verdict(run: TrueRun, { verdict, exitCode }: ExitRecord, what: string): void {
+    const certain = this.#calm && run.kills.every(({ id }) => !this.#isVague(id));
+    const allowed = this.#allowed(run, exitCode, certain);
+    if (!allowed.includes(verdict)) this.#wrong(`${what}: not of ${allowed.join()}`);
+  }
+
+  #allowed(run: TrueRun, exitCode: number | null, certain: boolean): readonly string[] {
+    const unsure = certain && exitCode !== null ? [] : ["unknown"];
+    const killed = ["oom-killed", "oom-unreported"];
+    const spared = ["not-oom", "oom-stale"];
+    switch (run.cause) {
+      case "oom":
+        return [...killed, ...unsure];
+      case "own-will":
+        return [...spared, "unknown"];
+      case "passed-on":
+        return [...killed, "unknown"];
+      case "signal":
+        // Shortly after the kill of a child nobody can tell.
+        return this.#isNearKill(run) ? [...killed, ...spared, "unknown"] : [...spared, "unknown"];
+      case "none":
+        return [];
+      default:
+        return run.cause satisfies never;
+    }
+  }
+
+  /** A kill in it, or one of which nobody knows where it was. */
+  #isNearKill(run: TrueRun): boolean {
+    return this.#outcome.world.kills.some((kill) => {
+      const near = Math.abs(run.end - kill.at) <= 2.2 * SECOND;
+      return near && (kill.run === run || this.#isVague(kill.id));
+    });
+  }
+
+  #known({ container }: ExitRecord): void {
+    const known = this.#outcome.world.containers.some(({ id }) => id === container.id);
+    if (!known) this.#wrong(`an exit of ${container.id}, which never was`);
+  }
+}

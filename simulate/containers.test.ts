@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CONTAINERS_BUG_NAMES, NO_BUG, plantContainersBug } from "./containers-bugs.ts";
+import { checkContainers } from "./containers-check.ts";
+import { runContainers } from "./containers-run.ts";
+
+/** Seeds that once found a mistake. */
+const REGRESSIONS: readonly number[] = [];
+const SCHEDULES = 700;
+const NEW_SCHEDULES = 300;
+const BUG_SCHEDULES = 150;
+
+interface Failure {
+  readonly seed: number;
+  readonly problems: readonly string[];
+}
+
+function runMany(
+  first: number,
+  many: number,
+  bug = "none",
+): { failures: Failure[]; kills: number; exits: number } {
+  const failures: Failure[] = [];
+  let [kills, exits] = [0, 0];
+  for (let seed = first; seed < first + many; seed++) {
+    const outcome = runContainers(seed, plantContainersBug(bug) ?? NO_BUG);
+    kills += outcome.world.kills.length;
+    exits += outcome.lines.filter(({ kind }) => kind === "exit").length;
+    const problems = checkContainers(outcome);
+    if (problems.length > 0) failures.push({ seed, problems });
+    if (bug !== "none" && failures.length > 0) break;
+  }
+  return { failures, kills, exits };
+}
+
+function tell(failures: readonly Failure[]): string {
+  return failures.map(({ seed, problems }) => `seed ${seed}: ${problems.join("; ")}`).join("\n");
+}
+
+test("seeds that once found a mistake find none", () => {
+  const failures = REGRESSIONS.flatMap((seed) => runMany(seed, 1).failures);
+  assert.equal(failures.length, 0, tell(failures));
+});
+
+for (const [what, first, many] of [
+  ["known", 1, SCHEDULES],
+  ["new", Math.floor(Math.random() * 2 ** 40), NEW_SCHEDULES],
+] as const) {
+  test(`${many} ${what} schedules of runtimes: whose, main, visible and why are right`, (t) => {
+    const { failures, kills, exits } = runMany(first, many);
+    t.diagnostic(`${many} schedules from seed ${first}, ${kills} kills, ${exits} exits`);
+    assert.equal(failures.length, 0, tell(failures));
+  });
+}
+
+for (const bug of CONTAINERS_BUG_NAMES) {
+  test(`planted bug ${bug} is caught`, (t) => {
+    const { failures } = runMany(1, BUG_SCHEDULES, bug);
+    t.diagnostic(`${bug}: ${failures[0]?.problems[0] ?? "never"}`);
+    assert.equal(failures.length, 1, `the simulator no longer catches ${bug}`);
+  });
+}
