@@ -88,7 +88,7 @@ function tell(
 ): Story {
   const victim = victimOf(report, kill, record);
   const row = report === null || victim === null ? null : victimRow(report, victim.tid, victim.pid);
-  const limitPath = report?.limitCgroup ?? record?.limit.cgroup ?? null;
+  const limitPath = report?.limitCgroup ?? record?.limit.cgroup ?? statsPath(report);
   const victimPath = kill?.cgroupPath ?? record?.cgroup.path ?? null;
   const constraint = report?.constraint ?? record?.limit.constraint ?? null;
   const limitPlace = limitPath === null ? null : placeOf(limitPath);
@@ -119,6 +119,11 @@ function tell(
     sysrq: report?.sysrq ?? false,
     group: report?.groupCgroup != null || record?.incident.group === true,
   };
+}
+
+/** The kernel prints the statistics of the cgroup whose limit was hit; before 5.3 of those below, too, and its own first. */
+function statsPath(report: OomReport | null): string | null {
+  return report?.constraint === "memcg" ? (report.cgroupStats[0]?.path ?? null) : null;
 }
 
 /** Of a group kill the kernel chose the first victim only; the others went with it. */

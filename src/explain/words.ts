@@ -40,11 +40,11 @@ export function sentence(text: string): string {
   return safe.length <= SENTENCE_LIMIT ? safe : `${safe.slice(0, SENTENCE_LIMIT - 1)}…`;
 }
 
-/** `512 B`, `20.0 MiB`, `3.50 GiB`: three digits, so that two values near each other can be told apart. */
+/** `512 B`, `20.0 MiB`, `3.50 GiB`: three digits or four, so that two values near each other can be told apart. */
 export function bytesText(bytes: number): string {
   let value = Math.max(0, bytes);
   let unit = 0;
-  while (value >= 999.5 && unit < UNITS.length - 1) {
+  while (value >= 1023.5 && unit < UNITS.length - 1) {
     value /= KIB;
     unit += 1;
   }

@@ -15,12 +15,13 @@ export const protectedProcesses: Rule = {
     const held = safe.reduce((sum, task) => sum + task.rssBytes, 0);
     if (held < 16 * MIB || (row !== null && held < row.rssBytes / 4)) return null;
     const bigger = row !== null && largest.rssBytes > row.rssBytes;
+    const verb = safe.length === 1 ? "holds" : "hold";
     const who = processText(largest.comm, largest.pid);
     return told(
       [
         finding(
           "certain",
-          `${countText(safe.length, "process", "processes")} protected by oom_score_adj ${bigger ? "hold more than the victim" : "hold memory too"}: ${bytesText(held)}, most of it ${who} (${bytesText(largest.rssBytes)}).`,
+          `${countText(safe.length, "process", "processes")} protected by oom_score_adj ${verb}${bigger ? " more than the victim" : " memory too"}: ${bytesText(held)}, most of it ${who} (${bytesText(largest.rssBytes)}).`,
           [`${who} oom_score_adj ${largest.oomScoreAdj ?? 0}`],
         ),
       ],

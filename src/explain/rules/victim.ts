@@ -33,7 +33,7 @@ function byRank(story: Story, who: StoryVictim) {
         ? ""
         : ` (as much as ${bytesText(Math.abs(adj) * ranking.adjPages * 4096)} more)`;
     const why =
-      adj > (largest.oomScoreAdj ?? 0)
+      adj > 0
         ? `its oom_score_adj ${adj}${worth} put it first`
         : `the other is protected by oom_score_adj ${largest.oomScoreAdj ?? 0}`;
     return finding(

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { facts, MIB, nodeReport, recordStory, report, says, stats, story } from "../testing.ts";
+import { limit } from "./limit.ts";
+
+test("whose limit, how much was used of how much, and how often it was reached", () => {
+  const { findings, confidences, evidence } = says(limit, story(report()));
+  assert.deepEqual(findings, [
+    "Container 5f1d3c9a4b7e reached its memory limit: 100 MiB used of 100 MiB.",
+  ]);
+  assert.deepEqual(confidences, ["certain"]);
+  assert.deepEqual(evidence.slice(1), [
+    "memory: usage 102400kB, limit 102400kB",
+    "the limit had been reached 42 times (failcnt)",
+  ]);
+});
+
+test("the limit is raised by half and rounded, with the request beside it where Kubernetes sets it", () => {
+  assert.deepEqual(says(limit, story(report())).advice, [
+    "Raise resources.limits.memory to 160Mi and set the request to the same value, then compare with the peak you see.",
+  ]);
+  const plain = report({
+    limitCgroup: "/system.slice/db.service",
+    kills: [],
+    memory: { usageBytes: 3000 * MIB, limitBytes: 3000 * MIB, failCount: 1 },
+  });
+  assert.deepEqual(says(limit, story(plain)).advice, [
+    "Raise the limit from 2.93 GiB to 5 GiB, then compare with the peak you see.",
+  ]);
+});
+
+test("a larger limit is no advice for a full volume, nor for one that was lowered", () => {
+  const volume = report({ cgroupStats: stats({ anon: 20, file: 80, shmem: 79 }) });
+  assert.deepEqual(says(limit, story(volume)).advice, []);
+  const memory = { usageBytes: 150 * MIB, limitBytes: 100 * MIB, failCount: 1 };
+  assert.deepEqual(says(limit, story(report({ memory }))).advice, []);
+});
+
+test("a machine that ran out had no limit, and a larger one is not advised", () => {
+  const { findings, advice } = says(limit, story(nodeReport()));
+  assert.deepEqual(findings, [
+    "The whole machine ran out of memory (1000 MiB usable): 10 MiB free (1 %). No cgroup's limit was involved.",
+  ]);
+  assert.deepEqual(advice, []);
+  const cpuset = nodeReport({ constraint: "cpuset" });
+  assert.match(says(limit, story(cpuset)).findings[0] ?? "", /allowed by the cpuset ran out/);
+  const policy = nodeReport({ constraint: "memory_policy" });
+  assert.match(says(limit, story(policy)).findings[0] ?? "", /allowed by a memory policy/);
+});
+
+test("a record without a report names pod and container, and what it knows of the size", () => {
+  const { findings } = says(limit, recordStory(facts(), null));
+  assert.deepEqual(findings, [
+    "Container api of pod shop/cart-0 reached its memory limit of 100 MiB.",
+  ]);
+  const unsized = facts({
+    limit: { scope: "container", constraint: "memcg", cgroup: null, bytes: null },
+  });
+  assert.match(
+    says(limit, recordStory(unsized, null)).findings[0] ?? "",
+    /does not say how large it is/,
+  );
+});

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { facts, recordStory, report, says, story } from "../testing.ts";
+import { lostEvidence } from "./lost-evidence.ts";
+
+test("a kill without a report is told as such", () => {
+  const { findings, confidences } = says(lostEvidence, recordStory(facts(), null));
+  assert.match(
+    findings[0] ?? "",
+    /^The kernel printed no report for this kill: it prints ten in five seconds/,
+  );
+  assert.deepEqual(confidences, ["likely"]);
+});
+
+test("suppressed messages and unread lines are no absence of kills", () => {
+  const of = report({
+    suppressedBefore: 30,
+    problems: ["2 rows of the task table could not be read."],
+  });
+  const { findings, evidence, advice } = says(lostEvidence, story(of));
+  assert.match(findings[0] ?? "", /^30 messages of earlier runs were suppressed/);
+  assert.match(findings[1] ?? "", /^The report is not whole/);
+  assert.deepEqual(evidence, [
+    "30 callbacks suppressed",
+    "2 rows of the task table could not be read.",
+  ]);
+  assert.match(advice[0] ?? "", /kernel's counters, not by its log/);
+});
+
+test("a whole report lost nothing", () => {
+  assert.deepEqual(says(lostEvidence, story(report())).findings, []);
+});

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeReport, report, says, story, task } from "../testing.ts";
+import { protectedProcesses } from "./protected.ts";
+
+const agent = (mib: number, oomScoreAdj: number) => task("agent", 9, mib, { oomScoreAdj });
+
+test("a protected process that holds more than the victim is named", () => {
+  const of = nodeReport({ tasks: [agent(700, -999), task("web", 20, 12)] });
+  const { findings, confidences, evidence, advice } = says(protectedProcesses, story(of));
+  assert.deepEqual(findings, [
+    "1 process protected by oom_score_adj holds more than the victim: 700 MiB, most of it agent[9] (700 MiB).",
+  ]);
+  assert.deepEqual(confidences, ["certain"]);
+  assert.deepEqual(evidence, ["agent[9] oom_score_adj -999"]);
+  assert.match(advice[0] ?? "", /^Bound agent\[9\] itself/);
+});
+
+test("small ones, and mild values, protect nothing that matters", () => {
+  const small = nodeReport({ tasks: [agent(8, -1000), task("web", 20, 700)] });
+  assert.deepEqual(says(protectedProcesses, story(small)).findings, []);
+  const mild = nodeReport({ tasks: [agent(700, -100), task("web", 20, 12)] });
+  assert.deepEqual(says(protectedProcesses, story(mild)).findings, []);
+  assert.deepEqual(says(protectedProcesses, story(report())).findings, []);
+});

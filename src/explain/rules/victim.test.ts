@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { facts, killOf, MAIN, recordStory, report, says, story, task, WORKER } from "../testing.ts";
+import { victim } from "./victim.ts";
+
+test("the largest was chosen, and who comes next", () => {
+  const { findings, confidences, evidence } = says(victim, story(report()));
+  assert.deepEqual(findings, [
+    "worker[11] was chosen because it is the largest: 94 MiB; next is main[10] with 4 MiB.",
+  ]);
+  assert.deepEqual(confidences, ["certain"]);
+  assert.deepEqual(evidence, [
+    "badness 24083 pages, the highest in the table",
+    "2 processes in the table",
+  ]);
+});
+
+test("a smaller one was chosen for its oom_score_adj, or because the larger is protected", () => {
+  const eager = task("cache", 12, 5, { oomScoreAdj: 1000 });
+  const first = report({ tasks: [MAIN, WORKER, eager], kills: [killOf(eager)] });
+  assert.match(
+    says(victim, story(first)).findings[0] ?? "",
+    /^cache\[12\] was killed with 5 MiB although worker\[11\] holds 94 MiB: its oom_score_adj 1000 \(as much as 97\.7 MiB more\) put it first/,
+  );
+  const shielded = { ...WORKER, oomScoreAdj: -1000 };
+  const second = report({ tasks: [shielded, MAIN], kills: [killOf(MAIN)] });
+  assert.match(
+    says(victim, story(second)).findings[0] ?? "",
+    /the other is protected by oom_score_adj -1000/,
+  );
+});
+
+test("a choice that the ranking does not bear out is said, never hidden", () => {
+  const of = report({ tasks: [WORKER, MAIN], kills: [killOf(MAIN)] });
+  const { findings } = says(victim, story(of));
+  assert.match(findings[0] ?? "", /^By the table worker\[11\] ranks higher/);
+  const old = report({
+    tasks: [WORKER, MAIN],
+    kills: [killOf(MAIN)],
+    kernelRelease: "4.19.0-5-amd64",
+  });
+  const before = says(victim, story(old));
+  assert.match(before.findings.join(" "), /kernels before 5\.1 may kill a child/);
+});
+
+test("without a table the victim's own figures are told", () => {
+  const { findings } = says(victim, recordStory(facts(), null));
+  assert.deepEqual(findings, ["worker[11] held 94 MiB when it was killed."]);
+});
