@@ -1,98 +1,14 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
-import { type TestContext, test } from "node:test";
-import { type Files, type Host, HostError } from "../host/host.ts";
-import { createHost } from "../host/real.ts";
+import { test } from "node:test";
 import * as evidence from "../ledger/testing.ts";
-import type { KillObservation, Observation } from "../model/observation.ts";
+import type { KillObservation } from "../model/observation.ts";
 import type { Sink, StreamRecord } from "../sinks/sink.ts";
 import { createStore } from "../sinks/store.ts";
-import { type ManualClock, manualClock } from "../sinks/testing/records.ts";
-import { DEFAULT_SOURCE_OPTIONS, type Source } from "../sources/source.ts";
-import { type Pipeline, startPipeline } from "./pipeline.ts";
-
-/** A pipeline on a state directory of its own, told by hand what happens. */
-interface Rig {
-  readonly pipeline: Pipeline;
-  readonly told: StreamRecord[];
-  readonly reports: string[];
-  emit(...observations: Observation[]): void;
-}
-
-interface Disk {
-  full: boolean;
-}
-
-/** The real files, but for a disk that may be full: it takes half of what is appended, as the kernel would. */
-function filesOn(disk: Disk): Files {
-  const { files } = createHost();
-  const refuse = (file: string): never => {
-    throw new HostError("ENOSPC", file, `${file}: no space left on device`);
-  };
-  return {
-    ...files,
-    replace: (file, text) => (disk.full ? refuse(file) : files.replace(file, text)),
-    openAppend: (file) => {
-      const inner = files.openAppend(file);
-      return {
-        ...inner,
-        append: (text) => {
-          inner.append(disk.full ? text.slice(0, text.length / 2) : text);
-          if (disk.full) refuse(file);
-        },
-      };
-    },
-  };
-}
-
-function temporary(t: TestContext): string {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "oomwitness-agent-"));
-  t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-interface RigOptions {
-  readonly directory: string;
-  readonly clock: ManualClock;
-  readonly disk?: Disk;
-  readonly sinks?: readonly Sink[];
-}
-
-function rig({ directory, clock, disk = { full: false }, sinks = [] }: RigOptions): Rig {
-  const real = createHost();
-  const processes = { ...real.processes, raisePriority: () => false };
-  const host: Host = { ...real, clock, files: filesOn(disk), processes };
-  const told: StreamRecord[] = [];
-  const reports: string[] = [];
-  let emit: (observations: readonly Observation[]) => void = () => {};
-  const source: Source = {
-    name: "tracefs",
-    run: (context) => {
-      emit = (observations) => context.emit(observations);
-      context.up("");
-      return new Promise((resolve) => {
-        context.stop.addEventListener("abort", () => resolve({ kind: "stopped" }));
-      });
-    },
-  };
-  const keep: Sink = {
-    name: "keep",
-    accept: (records) => void told.push(...records),
-    close: async () => {},
-  };
-  const pipeline = startPipeline(host, {
-    sources: DEFAULT_SOURCE_OPTIONS,
-    stateDirectory: directory,
-    sinks: () => [keep, ...sinks],
-    node: "n",
-    version: "",
-    report: (sentence) => void reports.push(sentence),
-    createSources: () => [source],
-  });
-  return { pipeline, told, reports, emit: (...observations) => emit(observations) };
-}
+import { manualClock } from "../sinks/testing/records.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { rig, temporary } from "./testing/rig.ts";
 
 const kill = (tid: number): KillObservation => evidence.kill("tracefs", 1, tid);
 
