@@ -43,6 +43,12 @@ function killsPart(shelf: KillShelf, options: PageOptions): string {
   );
 }
 
+/** The story of one kill. */
+export function killStory(kill: ExplainedKill, lines: LineOptions): string {
+  const options: PageOptions = { lines, all: false, list: false };
+  return ascii(renderKill(kill, layoutOf(options)), options);
+}
+
 function layoutOf({ lines, all }: PageOptions): LayoutOptions {
   const width = Math.max(40, Math.min(WIDEST, lines.width ?? 80));
   return { width, styles: lines.colour ? ANSI : PLAIN, details: all };

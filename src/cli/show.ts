@@ -1,5 +1,6 @@
 import { KERNEL_SOURCE_NAMES } from "../model/observation.ts";
 import type { ExitRecord, KillRecord } from "../model/record.ts";
+import { explainedKill } from "../sinks/store-explanation.ts";
 import type { KillLookup, StoreReader } from "../sinks/store-read.ts";
 import { type LineOptions, localText, paint } from "../sinks/terminal-style.ts";
 import { wrapText } from "../sinks/terminal-text.ts";
@@ -8,10 +9,11 @@ import { parseTimeBound } from "../sinks/time-bound.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
 import { CliError, type ExitStatus } from "./errors.ts";
+import { killStory } from "./explain-page.ts";
 import { flagOption, type RawOptions } from "./options.ts";
 import { bootPrefix, withStore } from "./stored.ts";
 
-/** `oomwitness show ID`: everything known of one kill. */
+/** `oomwitness show ID`: why it happened, then everything known of it. */
 export async function run(
   context: Context,
   options: RawOptions,
@@ -19,20 +21,22 @@ export async function run(
 ): Promise<ExitStatus> {
   const { console } = context;
   const id = words[0] ?? "";
-  const { lookup, exit } = withStore(context, options, (store) => {
+  const { record, explained, exit } = withStore(context, options, (store) => {
     const found = find(store, context, id);
-    return { lookup: found, exit: found.kind === "found" ? exitAfter(store, found.record) : null };
+    if (found.kind !== "found") throw notFound(id, found);
+    const { record } = found;
+    return { record, explained: explainedKill(store, record), exit: exitAfter(store, record) };
   });
-  if (lookup.kind !== "found") throw notFound(id, lookup);
   if (flagOption(options, "json")) {
-    console.write(`${JSON.stringify(lookup.record)}\n`);
+    console.write(`${JSON.stringify(explained)}\n`);
     return 0;
   }
   const { colour, unicode } = console;
   const width = console.size().columns;
   const style = { colour, unicode, width, offsetMinutes: localOffsetMinutes };
-  const lines = formatKillPage(lookup.record, exit, style);
-  console.write(`${lines.join("\n")}\n`);
+  const story = killStory(explained, style);
+  const lines = formatKillPage(record, exit, style);
+  console.write(`${story}\n${lines.join("\n")}\n`);
   return 0;
 }
 

@@ -33,6 +33,7 @@ export function filtered(sink: Sink, filter: RecordFilter, { asOpened }: Filtere
   return {
     name: sink.name,
     accept: (records) => sink.accept(records.flatMap(wanted)),
+    explain: (stories) => sink.explain?.(stories.filter(({ record }) => known.has(record.id))),
     close: () => sink.close(),
   };
 }

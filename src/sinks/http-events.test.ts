@@ -203,6 +203,7 @@ const memoryOnly: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
   exits: () => ({ items: [], next: null }),
+  explanation: () => null,
   eventsAfter: () => {
     throw new Error("the disk is gone");
   },

@@ -3,6 +3,7 @@ import type { HttpReply } from "../host/http.ts";
 import { errorReply, jsonReply, listReply } from "./http-reply.ts";
 import type { OwnerFilter } from "./record-filter.ts";
 import type { ExitQuery } from "./store-exits.ts";
+import { explainedKill } from "./store-explanation.ts";
 import { type KillQuery, PAGE_LIMIT, type RecordLog } from "./store-read.ts";
 import { parseTimeBound } from "./time-bound.ts";
 
@@ -31,13 +32,13 @@ export function exitsRoute(log: RecordLog, parameters: URLSearchParams, now: num
   return guarded(() => listReply(log.exits(exits)));
 }
 
-/** `GET /api/v1/kills/:id`: an id, or the beginning of one that only one kill has. */
+/** `GET /api/v1/kills/:id`: an id, or the beginning of one that only one kill has; the kill with its explanation. */
 export function killRoute(log: RecordLog, idOrPrefix: string): HttpReply {
   return guarded(() => {
     const found = log.kill(idOrPrefix);
     switch (found.kind) {
       case "found":
-        return jsonReply(200, found.record);
+        return jsonReply(200, explainedKill(log, found.record));
       case "none":
         return errorReply(
           404,

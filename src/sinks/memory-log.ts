@@ -27,6 +27,7 @@ export function createMemoryLog(view: AgentView): RecordLog {
     },
     // Exits are kept in the store alone.
     exits: () => ({ items: [], next: null }),
+    explanation: () => null,
     eventsAfter: () => [],
     lastSequence: () => 0,
   };

@@ -6,12 +6,19 @@ import {
   walSizeBytes,
   whyUnreadable,
 } from "../host/sqlite.ts";
+import type { Explanation } from "../model/explanation.ts";
 import type { KillRecord } from "../model/record.ts";
 import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
 import { isNarrow, type RecordFilter } from "./record-filter.ts";
 import { addOwner, Conditions, type ExitPage, type ExitQuery, exitPage } from "./store-exits.ts";
+import { findExplanation } from "./store-explanation.ts";
 import { parseKillRecord } from "./store-record.ts";
-import { newerSchema, OWNERS_VERSION, SCHEMA_VERSION } from "./store-schema.ts";
+import {
+  EXPLANATIONS_VERSION,
+  newerSchema,
+  OWNERS_VERSION,
+  SCHEMA_VERSION,
+} from "./store-schema.ts";
 
 export interface KillQuery {
   /** Wall µs: kills at or after it; `null` for no bound. */
@@ -56,6 +63,8 @@ export interface RecordLog {
   kills(query: KillQuery): KillPage;
   kill(idOrPrefix: string): KillLookup;
   exits(query: ExitQuery): ExitPage;
+  /** Why the kill with exactly this id happened, as it was told then; `null` when nobody told. */
+  explanation(id: string): Explanation | null;
   /** Up to `limit` records with a greater sequence, ascending; sequences taken by retention are missing. */
   eventsAfter(sequence: number, limit: number): readonly StoredEvent[];
   /** The greatest sequence ever recorded; 0 before the first. */
@@ -77,6 +86,7 @@ export function createQueries(database: SqliteDatabase): RecordLog {
     kills: (query) => killPage(database, query),
     kill: (idOrPrefix) => findKill(database, idOrPrefix),
     exits: (query) => exitPage(database, query),
+    explanation: (id) => findExplanation(database, id),
     eventsAfter: (sequence, limit) =>
       database
         .prepare(
@@ -190,15 +200,18 @@ const EMPTY: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
   exits: () => ({ items: [], next: null }),
+  explanation: () => null,
   eventsAfter: () => [],
   lastSequence: () => 0,
 };
 
-/** A file of an agent that is not upgraded yet: it knows no owners and no exits, and a reader may not change that. */
+/** A file of an agent that is not upgraded yet: what it does not know a reader may not add. */
 function versioned(queries: RecordLog, version: number): RecordLog {
-  if (version >= OWNERS_VERSION) return queries;
+  if (version >= EXPLANATIONS_VERSION) return queries;
+  const unexplained = { ...queries, explanation: EMPTY.explanation };
+  if (version >= OWNERS_VERSION) return unexplained;
   return {
-    ...queries,
+    ...unexplained,
     exits: EMPTY.exits,
     kills: (query) => (asksForOwner(query) ? EMPTY.kills(query) : queries.kills(query)),
   };

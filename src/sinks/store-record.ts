@@ -1,33 +1,6 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { ExitRecord, KillRecord } from "../model/record.ts";
-
-/** A check of one value that came from a file. */
-type Check = (value: unknown) => boolean;
-
-const text: Check = (value) => typeof value === "string";
-const number: Check = (value) => typeof value === "number";
-const flag: Check = (value) => typeof value === "boolean";
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const oneOf =
-  (...words: readonly unknown[]): Check =>
-  (value) =>
-    words.includes(value);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
-
-function shape(checks: Readonly<Record<string, Check>>): Check {
-  const entries = Object.entries(checks);
-  return (value) => {
-    if (typeof value !== "object" || value === null) return false;
-    const fields = new Map<string, unknown>(Object.entries(value));
-    return entries.every(([name, check]) => check(fields.get(name)));
-  };
-}
+import { flag, listOf, number, oneOf, orNull, parsedJson, shape, text } from "./stored-shape.ts";
 
 const VICTIM = shape({
   pid: orNull(number),
@@ -103,23 +76,14 @@ const EXIT = shape({
 
 /** A kill record read back from a file that anybody may have edited; `null` when it is not one. */
 export function parseKillRecord(json: unknown): KillRecord | null {
-  const value = parsed(json);
+  const value = parsedJson(json);
   return isKillRecord(value) ? value : null;
 }
 
 /** The same of an exit. */
 export function parseExitRecord(json: unknown): ExitRecord | null {
-  const value = parsed(json);
+  const value = parsedJson(json);
   return isExitRecord(value) ? value : null;
-}
-
-function parsed(json: unknown): unknown {
-  if (typeof json !== "string") return null;
-  try {
-    return JSON.parse(json);
-  } catch {
-    return null;
-  }
 }
 
 function isKillRecord(value: unknown): value is KillRecord {

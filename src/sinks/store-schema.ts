@@ -65,12 +65,17 @@ UPDATE kills SET
 WHERE json_valid(json);
 `;
 
+/** Why each kill happened, as JSON; NULL where nobody told. */
+const VERSION_3 = "ALTER TABLE kills ADD COLUMN explanation TEXT;";
+
 /** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
-const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 /** From this version on the store knows owners and exits. */
 export const OWNERS_VERSION = 2;
+/** From this version on it keeps explanations. */
+export const EXPLANATIONS_VERSION = 3;
 
 /** Brings a file opened for writing to this program's schema. */
 export function prepareForWriting(database: SqliteDatabase): void {

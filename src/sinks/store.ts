@@ -8,7 +8,8 @@ import {
   syncWal,
 } from "../host/sqlite.ts";
 import { jsonLine } from "./json-line.ts";
-import type { Sink, StreamRecord } from "./sink.ts";
+import type { KillStory, Sink, StreamRecord } from "./sink.ts";
+import { createStoryWriter } from "./store-explanation.ts";
 import { createQueries, type RecordLog, type StoredEvent } from "./store-read.ts";
 import { DEFAULT_RETENTION, pruneStep, type Retention } from "./store-retention.ts";
 import { prepareForWriting } from "./store-schema.ts";
@@ -40,6 +41,8 @@ export interface Store extends Sink, RecordLog {
 }
 
 const QUEUE_LIMIT = 50_000;
+/** Explanations that may wait, of about 4 KB. */
+const STORY_LIMIT = 5_000;
 /** Records that are written without waiting for more. */
 const FULL_BATCH = 500;
 /** Records in one transaction. It blocks the agent for about 2 ms; a kill must not wait longer to be told. */
@@ -57,6 +60,7 @@ export function createStore(options: StoreOptions): Store {
 interface OpenStore {
   readonly database: SqliteDatabase;
   readonly write: BatchWriter;
+  readonly writeStories: (stories: readonly KillStory[]) => void;
   readonly queries: RecordLog;
 }
 
@@ -68,6 +72,8 @@ class SqliteStore implements Store {
   /** Waiting records, oldest first, from `#head` on; the front is cut off now and then, not one by one. */
   #queue: Pending[] = [];
   #head = 0;
+  /** By id, for kills that are written or wait in the queue. */
+  #stories = new Map<string, KillStory>();
   #dropped = 0;
   /** Something was written that a power cut would take away. */
   #unsynced = false;
@@ -100,6 +106,16 @@ class SqliteStore implements Store {
     if (this.#problem === null) this.#scheduleFlush(this.#waiting() >= FULL_BATCH);
   }
 
+  explain(stories: readonly KillStory[]): void {
+    if (this.#closed) return;
+    for (const story of stories) {
+      const known = this.#stories.has(story.record.id);
+      if (known || this.#stories.size < STORY_LIMIT) this.#stories.set(story.record.id, story);
+      else this.#dropped += 1;
+    }
+    if (this.#problem === null) this.#scheduleFlush(false);
+  }
+
   problem(): string | null {
     return this.#problem;
   }
@@ -109,7 +125,7 @@ class SqliteStore implements Store {
   }
 
   flush(): boolean {
-    while (this.#waiting() > 0 && this.#writeBatch());
+    while (this.#unwritten() && this.#writeBatch());
     if (this.#unsynced) this.#unsynced = !this.#attempt(() => syncWal(this.#options.path));
     return this.#waiting() === 0 && !this.#unsynced;
   }
@@ -122,6 +138,7 @@ class SqliteStore implements Store {
     this.#cancelPrune();
     this.#dropped += this.#waiting();
     this.#queue = [];
+    this.#stories.clear();
     this.#head = 0;
     this.#closeFile();
   }
@@ -139,6 +156,12 @@ class SqliteStore implements Store {
   exits: RecordLog["exits"] = (query) => {
     this.#writeSome();
     return this.#ask(({ queries }) => queries.exits(query));
+  };
+
+  explanation: RecordLog["explanation"] = (id) => {
+    const waiting = this.#stories.get(id);
+    if (waiting !== undefined) return waiting.explanation;
+    return this.#ask(({ queries }) => queries.explanation(id));
   };
 
   /** The file's events, then those that still wait: nothing is missing in between. */
@@ -168,6 +191,10 @@ class SqliteStore implements Store {
 
   #waiting(): number {
     return this.#queue.length - this.#head;
+  }
+
+  #unwritten(): boolean {
+    return this.#waiting() > 0 || this.#stories.size > 0;
   }
 
   /** Before a question: what waits is written, up to a full batch, so that the answer lags by little. */
@@ -201,16 +228,27 @@ class SqliteStore implements Store {
     this.#flushSoon = soon;
     this.#cancelFlush = this.#options.clock.after(soon ? 0 : FLUSH_AFTER_MILLISECONDS, () => {
       this.#cancelFlush = null;
-      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush(true);
+      if (this.#writeBatch() && this.#unwritten()) this.#scheduleFlush(true);
     });
   }
 
   #writeBatch(): boolean {
     const batch = this.#queue.slice(this.#head, this.#head + TRANSACTION);
+    if (batch.length === 0) return this.#writeStories();
     const written = this.#attempt(({ write }) => write(batch));
     if (written) this.#advance(batch.length);
-    if (written && batch.length > 0) this.#unsynced = true;
+    if (written) this.#unsynced = true;
     return written;
+  }
+
+  /** When their kills are written. */
+  #writeStories(): boolean {
+    const stories = [...this.#stories.values()].slice(0, TRANSACTION);
+    const written = this.#attempt(({ writeStories }) => writeStories(stories));
+    if (!written) return false;
+    for (const { record } of stories) this.#stories.delete(record.id);
+    if (stories.length > 0) this.#unsynced = true;
+    return true;
   }
 
   #advance(count: number): void {
@@ -279,7 +317,7 @@ class SqliteStore implements Store {
     this.#cancelFlush?.();
     this.#cancelFlush = this.#options.clock.after(this.#retryMilliseconds, () => {
       this.#cancelFlush = null;
-      if (this.#writeBatch() && this.#waiting() > 0) this.#scheduleFlush(true);
+      if (this.#writeBatch() && this.#unwritten()) this.#scheduleFlush(true);
     });
     this.#retryMilliseconds = Math.min(2 * this.#retryMilliseconds, RETRY_LAST_MILLISECONDS);
   }
@@ -322,7 +360,12 @@ function openForWriting(path: string): OpenStore {
   const database = openSqlite(path, "write");
   try {
     prepareForWriting(database);
-    return { database, write: createBatchWriter(database), queries: createQueries(database) };
+    return {
+      database,
+      write: createBatchWriter(database),
+      writeStories: createStoryWriter(database),
+      queries: createQueries(database),
+    };
   } catch (error) {
     database.close();
     throw error;
