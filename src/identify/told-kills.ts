@@ -46,7 +46,9 @@ export interface Filed {
 function isComplete({ container, pod, main, visibility }: Identity): boolean {
   const named = container !== null && container.name !== null && container.image !== null;
   const podNamed = pod === null || (pod.name !== null && pod.container !== null);
-  return named && podNamed && main !== null && settledOf(visibility) !== null;
+  // The CRI counts restarts, and is heard of a little later than the kill of a container that has just begun.
+  const counted = pod === null || container?.restarts !== null;
+  return counted && named && podNamed && main !== null && settledOf(visibility) !== null;
 }
 
 /** Kills remembered, about a kilobyte each; more in a few seconds than any machine we saw makes (500 in a second). */

@@ -1,4 +1,5 @@
 import { NOBODY } from "../model/identity.ts";
+import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, VictimRecord } from "../model/record.ts";
 import { formatInstant } from "../model/time.ts";
 import type { Kill } from "./kill.ts";
@@ -50,9 +51,17 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     visibility: identity.visibility,
     attribution: kill.attribution,
     recovered: kill.recovered,
-    witnesses:
-      identity.witnesses.length === 0 ? kill.witnesses : [...kill.witnesses, ...identity.witnesses],
+    witnesses: witnessesOf(kill.witnesses, identity.witnesses),
   };
+}
+
+function witnessesOf(
+  kernel: readonly SourceName[],
+  runtimes: readonly SourceName[],
+): readonly SourceName[] {
+  if (runtimes.length === 0) return kernel;
+  const all = new Set([...kernel, ...runtimes]);
+  return SOURCE_NAMES.filter((name) => all.has(name));
 }
 
 /** Most kills are of a process whose leader is alive, where thread id and pid are the same; the trace or table says when not. */

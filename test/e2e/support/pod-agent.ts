@@ -7,10 +7,15 @@ import { EventStream } from "./event-stream.ts";
 
 const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
 
-/** An agent that follows this containerd and no other. */
+/** An agent that follows this containerd and no other, with a trace of its own: other agents may run here. */
 export function podAgent({ socket }: LabContainerd): Promise<TestAgent> {
-  const variables = [`OOMWITNESS_CONTAINERD_SOCKET=${socket}`, `OOMWITNESS_CRI_SOCKET=${socket}`];
-  return TestAgent.create(["env", ...variables, OOMWITNESS]);
+  const variables = {
+    OOMWITNESS_CONTAINERD_SOCKET: socket,
+    OOMWITNESS_CRI_SOCKET: socket,
+    OOMWITNESS_TRACE_INSTANCE: `oomwitness-pods-${process.pid}`,
+  };
+  const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  return TestAgent.create(["env", ...words, OOMWITNESS]);
 }
 
 /** The agent's stream from now on. */

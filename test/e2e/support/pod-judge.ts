@@ -110,7 +110,7 @@ function judgeOne(death: ContainerDeath, told: Told): Judgement {
   const [exit] = told.exits;
   const checks = {
     recorded: told.kills.length === 1,
-    rightPod: kill !== undefined && isPodOf(death, kill) && exit?.pod?.uid === death.podUid,
+    rightPod: isOf(death, kill) && isOf(death, exit),
     rightVictim:
       kill?.victim.main === true &&
       kill.visibility === "visible" &&
@@ -135,7 +135,8 @@ function judgeOne(death: ContainerDeath, told: Told): Judgement {
   };
 }
 
-function isPodOf(death: ContainerDeath, { pod, container }: KillRecord): boolean {
+function isOf(death: ContainerDeath, told: KillRecord | ExitRecord | undefined): boolean {
+  const { pod, container } = told ?? {};
   return (
     pod?.uid === death.podUid &&
     pod.name === death.pod &&
