@@ -60,15 +60,16 @@ const BUGS: Readonly<Record<string, () => Planted>> = {
     })),
   /** The checkpoint forgets the containers. */
   "checkpoint-without-containers": () =>
-    eachState((state) => ({ ...state, inventory: { entries: [], lists: [] } })),
+    eachState((state) => ({ ...state, inventory: { entries: [], lists: [], gaps: [] } })),
   /** The first start takes history for news. */
   "history-is-news": () => ({
     state: (state) =>
       state ?? {
-        inventory: { entries: [], lists: [] },
+        inventory: { entries: [], lists: [], gaps: [] },
         kills: [],
         watchingSince: 0,
         wallOffset: null,
+        savedAt: 0,
       },
   }),
   /** An `exec` that ends is taken for the container. */

@@ -86,7 +86,8 @@ class Checker {
     if (told && owner.pod !== null && pod?.uid !== owner.pod.uid) this.#wrong(`${kill.id}: no pod`);
     if (visibility === "pending") this.#wrong(`${kill.id}: pending for good`);
     this.#visibility(kill, visibility);
-    if (!this.#calm || !told) return;
+    const isKnown = named || kill.run.end - kill.run.start > SECOND / 4;
+    if (!this.#calm || !told || !isKnown) return;
     if (container?.name !== owner.name) this.#wrong(`${kill.id}: no name`);
     if (!this.#knowsMain(kill) || pid === null) return;
     if (main === null) this.#wrong(`${kill.id}: main is not known`);
@@ -131,17 +132,20 @@ class Checker {
         ? [{ record: line.record, index }]
         : [],
     );
-    const told = new Map<TrueRun, string>();
-    for (const { record, index } of lines) {
-      const run = this.#runOf(container, record);
+    const told = new Set<TrueRun>();
+    // What somebody told has its own time; what was concluded is about one of the others.
+    const sorted = lines.toSorted(
+      (a, b) => Number(a.record.exitCode === null) - Number(b.record.exitCode === null),
+    );
+    for (const { record, index } of sorted) {
+      const run = this.#runOf(container, record, told);
       if (run === undefined) {
-        this.#wrong(`${container.name} ${record.at}: an exit that was none (${record.verdict})`);
+        this.#wrong(
+          `${container.name} ${record.at}: no such exit, or told before (${record.verdict})`,
+        );
         continue;
       }
-      const before = told.get(run);
-      if (before !== undefined)
-        this.#wrong(`${container.name} ${record.at}: told before, ${before}`);
-      told.set(run, record.at);
+      told.add(run);
       this.#exit(container, run, record, index);
     }
     if (container.sandbox && lines.length > 0) this.#wrong("the exit of a sandbox");
@@ -149,11 +153,16 @@ class Checker {
   }
 
   /** The life that the record is about: its end is that near, or nobody told it and it was between. */
-  #runOf(container: TrueContainer, record: ExitRecord): TrueRun | undefined {
+  #runOf(
+    container: TrueContainer,
+    record: ExitRecord,
+    told: ReadonlySet<TrueRun>,
+  ): TrueRun | undefined {
     const at = (parseFormattedWall(record.at) ?? 0) - wallOf(0);
-    const near = container.runs.find(({ end }) => Math.abs(end - at) <= 60 * MILLISECOND);
+    const others = container.runs.filter((run) => !told.has(run));
+    const near = others.find(({ end }) => Math.abs(end - at) <= 60 * MILLISECOND);
     if (near !== undefined || record.exitCode !== null) return near;
-    return container.runs.findLast(({ end }) => end <= at);
+    return others.findLast(({ end }) => end <= at);
   }
 
   #missing(container: TrueContainer, run: TrueRun): void {
@@ -192,7 +201,8 @@ class Checker {
     );
     const known = this.#evidence(kill).path === kill.container.path;
     if (known && first > index) this.#wrong(`${what}: before ${kill.id}`);
-    if (!this.#calm || !known || this.#isVague(kill.id)) return;
+    const named = kill.container.path.includes(kill.container.id);
+    if (!this.#calm || !known || !named || this.#isVague(kill.id)) return;
     const kept = record.kills.length >= 100 || record.kills.includes(kill.id);
     if (!kept) this.#wrong(`${what}: without ${kill.id}`);
   }

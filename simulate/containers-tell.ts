@@ -85,6 +85,7 @@ class Teller {
       this.#facts(container, source, run, started, {
         mainPid: nameless ? null : run.pid,
         startedAt: source === "containerd" ? null : this.#stamp(started),
+        cgroupPath: source === "containerd" && this.#random.chance(0.7) ? container.path : null,
       }),
     );
     if (source !== "cri" && inspected < run.end) {

@@ -23,6 +23,8 @@ export interface ContainersState {
   readonly kills: readonly ToldKill[];
   readonly watchingSince: number | null;
   readonly wallOffset: number | null;
+  /** When it was saved (µs, monotonic). */
+  readonly savedAt: number;
 }
 
 interface ToldBefore {
@@ -58,8 +60,6 @@ export class Containers {
   readonly #again = new Map<string, number>();
   /** Containers with an end to tell, and when to look. */
   readonly #exits = new Map<string, number>();
-  /** Sources that cannot be heard: they may know of ends that we do not. */
-  readonly #deaf = new Set<RuntimeSourceName>();
   /** Exits told by an earlier process, until the clocks are known. */
   readonly #toldBefore: ToldBefore[] = [];
 
@@ -67,11 +67,7 @@ export class Containers {
     this.#inventory = new Inventory(state?.inventory ?? null);
     this.#watchingSince = state?.watchingSince ?? null;
     this.#wallOffset = state?.wallOffset ?? null;
-    for (const { source } of state?.inventory.lists ?? []) this.#deaf.add(source);
-    for (const entry of state?.inventory.entries ?? []) {
-      for (const source of entry.sources) this.#deaf.add(source);
-      this.#exits.set(entry.id, 0);
-    }
+    if (state !== null) this.#resume(state);
     for (const kill of state?.kills ?? []) this.#file(kill, null);
   }
 
@@ -85,7 +81,7 @@ export class Containers {
     }
     const changed = this.#inventory.observe(observation, this.#now);
     for (const entry of changed) this.#touch(entry);
-    if (observation.kind === "list" && this.#deaf.delete(source)) {
+    if (observation.kind === "list" && this.#inventory.gaps.end(source, at.monotonicMicroseconds)) {
       for (const { kill } of this.#kills.all()) this.#dirty.add(kill.id);
     }
     return changed.map(({ id }) => id);
@@ -112,7 +108,7 @@ export class Containers {
    * and a main process of which nothing is heard is not taken to be alive.
    */
   sourceChanged(source: RuntimeSourceName, up: boolean): void {
-    if (!up) this.#deaf.add(source);
+    if (!up) this.#inventory.gaps.begin(source, this.#now);
   }
 
   /** It is now `now` (µs, monotonic). */
@@ -191,14 +187,26 @@ export class Containers {
       kills: [...this.#kills.all()].map(({ kill }) => kill),
       watchingSince: this.#watchingSince,
       wallOffset: this.#wallOffset,
+      savedAt: this.#now,
     };
+  }
+
+  /** Since that state was saved nobody was heard; nor is anybody until the lists have come. */
+  #resume({ inventory, savedAt }: ContainersState): void {
+    for (const { source } of inventory.lists) this.#inventory.gaps.begin(source, savedAt);
+    for (const { id, sources } of inventory.entries) {
+      for (const source of sources) this.#inventory.gaps.begin(source, savedAt);
+      this.#exits.set(id, 0);
+    }
   }
 
   #identify(kill: Identifiable, at: Instant, settled: Settled | null): Identified {
     const around = {
       inventory: this.#inventory,
       kills: this.#kills,
-      audible: ({ sources }: Entry) => sources.some((source) => !this.#deaf.has(source)),
+      audible: ({ sources }: Entry) => {
+        return sources.some((source) => !this.#inventory.gaps.isDeaf(source));
+      },
       now: this.#now,
     };
     const identified = identifyKill(around, kill, at);

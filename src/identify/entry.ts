@@ -46,6 +46,8 @@ export interface Entry {
   readonly presence: { [Name in RuntimeSourceName]?: Presence };
   /** The sources that described it. */
   sources: readonly RuntimeSourceName[];
+  /** When each of them did so first (µs, monotonic). */
+  readonly describedAt: { [Name in RuntimeSourceName]?: number };
   sandbox: boolean;
   /** When the last word about it was heard, by our clock (µs, monotonic). */
   heardAt: number;
@@ -60,6 +62,7 @@ export function newEntry(id: string): Entry {
     reports: [],
     presence: {},
     sources: [],
+    describedAt: {},
     sandbox: false,
     heardAt: 0,
   };

@@ -137,7 +137,7 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const own = ownKills(around, entry, run).filter(
     (kill) => kill.at.monotonicMicroseconds <= endedAt || isNear(kill, { end: endedAt }),
   );
-  const kills = own.map((kill) => ({ at: kill.at, main: isMain(run, kill.victim.pid, kill.at) }));
+  const kills = own.map((kill) => ({ at: kill.at, main: mainOf(around, entry, run, kill) }));
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
   const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills, strays });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
@@ -147,6 +147,15 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
     held,
     dueAt: held.heardAt + holdOf(entry, held, verdict),
   };
+}
+
+function mainOf(
+  { inventory }: ExitSurroundings,
+  entry: Entry,
+  run: Run,
+  { victim, at }: ToldKill,
+): boolean | null {
+  return isMain(run, victim.pid, inventory.isSurely(entry, run, at));
 }
 
 function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): number {
@@ -160,6 +169,7 @@ function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, run: Run
     .on(`container ${entry.id}`)
     .map(({ kill }) => kill)
     .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
+    .filter((kill) => kill.victim.pid === run.pid || inventory.isSurely(entry, run, kill.at))
     .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds);
 }
 
@@ -177,7 +187,7 @@ function strayKills(
     ...kills.on("unplaced").map(({ kill }) => ({ kill, surely: false })),
   ].filter(({ kill }) => {
     const near = isNear(kill, { end: end.monotonicMicroseconds });
-    return near && isMain(run, kill.victim.pid, kill.at) !== false && mayHold(kill, entry);
+    return near && mayHold(kill, entry);
   });
 }
 
@@ -185,7 +195,8 @@ function strayKills(
 function mayHold({ cgroup }: ToldKill, { facts }: Entry): boolean {
   const own = facts.cgroupPath?.value;
   const { path } = cgroup;
-  return path === null || path === "/" || own === undefined || own.startsWith(`${path}/`);
+  if (path === null || path === "/") return true;
+  return own === undefined ? parseCgroupPath(path).unit === null : own.startsWith(`${path}/`);
 }
 
 /** Whether the pod has no other workload of which we know. */

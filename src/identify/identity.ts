@@ -7,7 +7,7 @@ import { type Entry, goneAt } from "./entry.ts";
 import { containerOf, podOf } from "./facts.ts";
 import type { Inventory } from "./inventory.ts";
 import { locate, type Place, type Placed } from "./locate.ts";
-import { isSurely, type Run } from "./runs.ts";
+import type { Run } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
 import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
@@ -30,7 +30,8 @@ export interface Identified {
 export function identifyKill(around: Surroundings, kill: Identifiable, at: Instant): Identified {
   const place = locate(around.inventory, kill, at);
   const { entry, run, path } = place;
-  const main = isMain(run, kill.victim.pid, at);
+  const surely = entry !== null && run !== null && around.inventory.isSurely(entry, run, at);
+  const main = isMain(run, kill.victim.pid, surely);
   const identity: Identity = {
     container: containerRecord(place),
     pod: podRecord(around.inventory, place),
@@ -41,6 +42,7 @@ export function identifyKill(around: Surroundings, kill: Identifiable, at: Insta
       main,
       known: entry !== null,
       run,
+      surely,
       mainKilled: entry !== null && run !== null && wasMainKilled(around.kills, entry, run, at),
       over: entry === null || run === null ? null : overAt(around.inventory, entry, run),
       audible: entry !== null && around.audible(entry),
@@ -57,11 +59,11 @@ export function shelfOf({ containerId, path }: Place): Shelf {
   return path?.pod ? `pod ${path.pod.uid}` : "unplaced";
 }
 
-/** Whether `pid`, killed at `at`, was the main process of this life; `null` when that is not known. */
-export function isMain(run: Run | null, pid: number | null, at: Instant): boolean | null {
+/** Whether `pid` was the main process of this life; `null` when that is not known. `surely`: it was in this life. */
+export function isMain(run: Run | null, pid: number | null, surely: boolean): boolean | null {
   if (run === null || run.pid === null || pid === null) return null;
   if (run.pid === pid) return true;
-  return isSurely(run, at) ? false : null;
+  return surely ? false : null;
 }
 
 /** When a life must have been over although nobody told its end (µs, monotonic); `null` when its end is told or it goes on. */

@@ -4,6 +4,7 @@ import type {
   RuntimeObservation,
   RuntimeSourceName,
 } from "../model/container.ts";
+import type { Instant } from "../model/time.ts";
 import {
   addEnding,
   addExit,
@@ -13,9 +14,11 @@ import {
   goneAt,
   newEntry,
   type Presence,
+  STAMP_SLACK,
 } from "./entry.ts";
 import { learn } from "./facts.ts";
-import { type Run, runsOf } from "./runs.ts";
+import { Gaps, type GapsState } from "./gaps.ts";
+import { isSince, type Run, runsOf } from "./runs.ts";
 
 export interface InventoryState {
   readonly entries: readonly Entry[];
@@ -24,6 +27,7 @@ export interface InventoryState {
     readonly at: number;
     readonly ids: readonly string[];
   }[];
+  readonly gaps: GapsState;
 }
 
 /** Containers already gone that still answer; each takes about a kilobyte. */
@@ -37,6 +41,7 @@ const SWEEP_EVERY = GONE_KEPT / 10;
  * cgroup or a main process at a given time.
  */
 export class Inventory {
+  readonly gaps: Gaps;
   readonly #entries = new Map<string, Entry>();
   readonly #runs = new Map<string, readonly Run[]>();
   readonly #byPath = new Index();
@@ -47,6 +52,7 @@ export class Inventory {
   #unswept = 0;
 
   constructor(state: InventoryState | null) {
+    this.gaps = new Gaps(state?.gaps ?? []);
     for (const entry of state?.entries ?? []) this.#enter(structuredClone(entry));
     for (const { source, at, ids } of state?.lists ?? []) {
       this.#lists.set(source, { at, ids: new Set(ids) });
@@ -61,6 +67,7 @@ export class Inventory {
     return {
       entries: [...this.#entries.values()],
       lists: [...this.#lists].map(([source, { at, ids }]) => ({ source, at, ids: [...ids] })),
+      gaps: this.gaps.state(),
     };
   }
 
@@ -88,6 +95,22 @@ export class Inventory {
     const runs = runsOf(entry);
     this.#runs.set(entry.id, runs);
     return runs;
+  }
+
+  /** Whether this life was surely the one at `at`, and no other of which nobody told. */
+  isSurely(entry: Entry, run: Run, at: Instant): boolean {
+    const moment = at.monotonicMicroseconds;
+    if (run.since === Number.NEGATIVE_INFINITY) return true;
+    if (!isSince(run, moment)) return false;
+    if (moment < run.begin) return this.#isHeard(entry, moment, run.begin);
+    const seen = run.endTold && run.end !== null ? run.end : Math.max(run.begin, run.lastAlive);
+    return moment <= seen || this.#isHeard(entry, seen, moment);
+  }
+
+  /** Whether a source that had told of it could be heard all that time. */
+  #isHeard({ sources, describedAt }: Entry, from: number, to: number): boolean {
+    const tellers = sources.filter((source) => (describedAt[source] ?? to) <= from + STAMP_SLACK);
+    return this.gaps.isHeard(tellers, from, to);
   }
 
   /** Takes in what was said, heard at `now` (µs, monotonic). Returns the containers of which it says something new. */
@@ -144,6 +167,7 @@ export class Inventory {
     if (started) this.#runs.delete(entry.id);
     const unknown = !entry.sources.includes(source);
     if (unknown) entry.sources = [...entry.sources, source];
+    entry.describedAt[source] = Math.min(entry.describedAt[source] ?? moment, moment);
     const sandbox = container.sandbox && !entry.sandbox;
     entry.sandbox ||= container.sandbox;
     const list = this.#lists.get(source);

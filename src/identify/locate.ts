@@ -30,7 +30,7 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
   const entry =
     (path?.container ? inventory.byId(path.container.id) : undefined) ??
     (text === null ? undefined : byPath(inventory, text, time, path)) ??
-    (kill.cgroup.path === null ? byMainPid(inventory, kill.victim.pid, at) : undefined) ??
+    byMainPid(inventory, kill, path, at) ??
     null;
   const owner = entry !== null && entry.id === path?.container?.id ? path.container.path : null;
   return {
@@ -65,10 +65,20 @@ function isThere(inventory: Inventory, entry: Entry, at: number): boolean {
   return first === undefined || at >= first.from - STAMP_SLACK;
 }
 
-/** The container whose main process had the victim's pid then: pids come again, lives tell which is meant. */
-function byMainPid(inventory: Inventory, pid: number | null, at: Instant): Entry | undefined {
-  if (pid === null) return undefined;
+/**
+ * The container whose main process had the victim's pid then: pids come again, lives tell which is meant. Only when the
+ * victim's cgroup does not tell, or tells no more than a name that no container is known by.
+ */
+function byMainPid(
+  inventory: Inventory,
+  { victim, cgroup }: Placed,
+  path: CgroupIdentity | null,
+  at: Instant,
+): Entry | undefined {
+  if (victim.pid === null || path?.container || path?.unit) return undefined;
+  const { pid } = victim;
   return inventory.byPid(pid).findLast((entry) => {
+    if (cgroup.path !== null && entry.facts.cgroupPath !== undefined) return false;
     const run = runAt(inventory.runs(entry), at, pid);
     const gone = goneAt(entry);
     if (run?.pid !== pid || !wasSeenAt(run, at.monotonicMicroseconds)) return false;

@@ -167,7 +167,10 @@ function misfitOf(draft: Draft, nextBegin: number | null, ending: Ending): numbe
   const known = draft.endings.map((one) => Math.abs(endTime(one) - at));
   if (known.length > 0) {
     const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
-    return Math.min(...known) + (again ? STAMP_SLACK / 2 : 0);
+    const nearest = Math.min(...known);
+    if (again) return nearest + STAMP_SLACK / 2;
+    // Another source's word for the same end.
+    return nearest <= CLOCK_SLACK ? -1 : nearest;
   }
   const begin = draft.startedAt ?? Number.NEGATIVE_INFINITY;
   return Math.max(0, begin - at, nextBegin === null ? 0 : at - nextBegin);
@@ -241,9 +244,9 @@ export function wasSeenAt({ begin }: Run, moment: number): boolean {
   return moment >= begin - START_SLACK;
 }
 
-/** Whether what happened at `at` happened in no earlier life of which nobody told. */
-export function isSurely({ since }: Run, at: Instant): boolean {
-  return at.monotonicMicroseconds >= since - START_SLACK;
+/** Whether `moment` was in no earlier life of which nobody told. */
+export function isSince({ since }: Run, moment: number): boolean {
+  return moment >= since - START_SLACK;
 }
 
 /** dockerd stamps a start when containerd has answered; a restart by policy waits 100 ms at least. */

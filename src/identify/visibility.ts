@@ -1,6 +1,6 @@
 import type { Visibility } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
-import { isSurely, type Run } from "./runs.ts";
+import type { Run } from "./runs.ts";
 
 /** A main process that ends within this after a kill did not outlive it. */
 export const TOGETHER_MICROSECONDS = SECOND;
@@ -15,6 +15,8 @@ export interface Circumstances {
   /** A runtime told of the container. */
   readonly known: boolean;
   readonly run: Run | null;
+  /** It was in that life, and in no other of which nobody told. */
+  readonly surely: boolean;
   /** The main process was killed within a second of this kill. */
   readonly mainKilled: boolean;
   /** When the run must have been over although nobody told its end (µs, monotonic): the next began, or it is gone. */
@@ -33,12 +35,12 @@ export function visibilityOf(kill: Circumstances): Visibility {
   const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
   if (run.end !== null && run.endTold) {
     if (run.end <= together) return "visible";
-    return isSurely(run, kill.at) ? "invisible" : "unknown";
+    return kill.surely ? "invisible" : "unknown";
   }
   if (over !== null) return over <= together ? "visible" : "unknown";
   // A runtime may still speak of a process whose end is on its way to us.
   if (now < at + OUTLIVED_MICROSECONDS) return "pending";
-  if (run.pid === null || !isSurely(run, kill.at)) return "unknown";
+  if (run.pid === null || !kill.surely) return "unknown";
   if (run.lastAlive > together) return "invisible";
   if (audible) return "invisible";
   return now < at + PATIENCE_MICROSECONDS ? "pending" : "unknown";
