@@ -1,7 +1,8 @@
 /**
  * The kernel's ranking, computed again from the task table (mm/oom_kill.c, `oom_badness` and `oom_evaluate_task`):
  *
- *     3.6  … 3.13   rss + nr_ptes + swapents, adj − 30 for CAP_SYS_ADMIN    (in permille before 3.6)
+ *     2.6.36 … 3.4  permille of the same as below; the tables of these kernels lack columns, so it is not computed
+ *     3.5  … 3.13   rss + nr_ptes + swapents, adj − 30 for CAP_SYS_ADMIN         (a7f638f999ff)
  *     3.14 … 4.16   the same, for CAP_SYS_ADMIN less 3 % of the points instead   (778c14affaf9)
  *     4.17 … 5.8    rss + swapents + pgtables_bytes / PAGE_SIZE, at least 1      (d46078b28889)
  *     5.9  …        the same, signed, may be negative                            (9066e5cfb73c)
@@ -23,8 +24,8 @@ export interface Scored {
 export interface Ranking {
   /** Worst first; what cannot be killed last. */
   readonly order: readonly Scored[];
-  /** What 1 of oom_score_adj weighed, in pages; `null` when the size of the whole is not known. */
-  readonly adjPages: number | null;
+  /** What 1 of oom_score_adj weighed, in bytes; `null` when the size of the whole is not known. */
+  readonly adjBytes: number | null;
   /** Whether it puts the kernel's victim first; `null` when that cannot be told. */
   readonly agrees: boolean | null;
   /** Why it cannot be told, or what explains the difference. */
@@ -138,7 +139,7 @@ function rankBy(
   const known = victim !== null && report.tasksDropped === 0 && top !== undefined;
   return {
     order,
-    adjPages: totalPages === 0 ? null : adjPages,
+    adjBytes: totalPages === 0 ? null : adjPages * page,
     agrees: known ? top.task === victim : null,
     doubt: known ? null : "the table of processes is not complete in this text",
   };
@@ -174,7 +175,7 @@ function unscored(report: OomReport): Ranking {
     report.tasks.length === 0
       ? "the text has no table of processes"
       : "this kernel's formula cannot be computed from its table";
-  return { order, adjPages: null, agrees: null, doubt };
+  return { order, adjBytes: null, agrees: null, doubt };
 }
 
 /** A victim that is not the first of our table: known reasons make it a doubt, not a contradiction. */
@@ -195,6 +196,6 @@ function reasonToDiffer(report: OomReport, victim: TaskRow, ranking: Ranking): s
   if (report.constraint === "none" && report.trigger?.pid === victim.pid) {
     return "the one that asked was killed: vm.oom_kill_allocating_task";
   }
-  if (ranking.adjPages === null) return "the size of the memory in question is not in the text";
+  if (ranking.adjBytes === null) return "the size of the memory in question is not in the text";
   return null;
 }

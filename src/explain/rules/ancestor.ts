@@ -7,7 +7,8 @@ export const ancestor: Rule = {
   name: "ancestor",
   tell: (story) => {
     const { scope, constraint, limitPath, victimPath } = story;
-    if (constraint !== "memcg" || (scope !== "pod" && scope !== "ancestor")) return null;
+    if (constraint !== "memcg" || story.sysrq) return null;
+    if (scope !== "pod" && scope !== "ancestor") return null;
     const evidence = [
       `limit of ${limitPath ?? "an unknown cgroup"}`,
       `victim in ${victimPath ?? "an unknown cgroup"}`,
@@ -49,6 +50,8 @@ function adviceFor(story: Story) {
   const { limitPlace, limitBytes } = story;
   const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
   switch (limitPlace?.kind) {
+    case "root":
+      return null;
     case "pod":
       return advice(
         `Add up the limits of the pod's containers and its volumes in memory, and raise the pod's limit${size} to the sum.`,

@@ -29,9 +29,7 @@ function byRank(story: Story, who: StoryVictim) {
   if (largest !== row) {
     const adj = row.oomScoreAdj ?? 0;
     const worth =
-      ranking.adjPages === null
-        ? ""
-        : ` (as much as ${bytesText(Math.abs(adj) * ranking.adjPages * 4096)} more)`;
+      ranking.adjBytes === null ? "" : ` (as much as ${bytesText(adj * ranking.adjBytes)} more)`;
     const why =
       adj > 0
         ? `its oom_score_adj ${adj}${worth} put it first`
