@@ -8,7 +8,7 @@ import type { Inventory } from "./inventory.ts";
 import type { Place } from "./locate.ts";
 import { type Run, runAt, runNear } from "./runs.ts";
 import type { ToldKill, ToldKills } from "./told-kills.ts";
-import { isNear, verdictOf } from "./verdict.ts";
+import { isNear, type OwnKill, verdictOf } from "./verdict.ts";
 
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
 const HOLD_MICROSECONDS = 2.5 * SECOND;
@@ -132,30 +132,20 @@ function reportOf(inventory: Inventory, entry: Entry, run: Run): boolean | null 
 }
 
 function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
-  const { exitCode, oomReported, end, run } = held;
+  const { exitCode, oomReported, end } = held;
   const endedAt = end.monotonicMicroseconds;
-  const own = ownKills(around, entry, run).filter(
-    (kill) => kill.at.monotonicMicroseconds <= endedAt || isNear(kill, { end: endedAt }),
-  );
-  const kills = own.map((kill) => ({ at: kill.at, main: mainOf(around, entry, run, kill) }));
+  const own = ownKills(around, entry, held);
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
-  const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills, strays });
+  const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills: own, strays });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
-  const blamed = own.length === 0 && explained ? strays.map(({ kill }) => kill) : own;
+  const listed = own.filter((one) => one.surely || (explained && isNear(one, { end: endedAt })));
+  const blamed = listed.length === 0 && explained ? strays : listed;
+  const ids = blamed.map(({ kill }) => kill.id);
   return {
-    record: exitRecord(around, entry, held, verdict, blamed),
+    record: exitRecord(around, entry, held, verdict, ids),
     held,
     dueAt: held.heardAt + holdOf(entry, held, verdict),
   };
-}
-
-function mainOf(
-  { inventory }: ExitSurroundings,
-  entry: Entry,
-  run: Run,
-  { victim, at }: ToldKill,
-): boolean | null {
-  return isMain(run, victim.pid, inventory.isSurely(entry, run, at));
 }
 
 function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): number {
@@ -163,17 +153,35 @@ function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): numb
   return vague ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
 }
 
-function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, run: Run): ToldKill[] {
+interface Own extends OwnKill {
+  readonly kill: ToldKill;
+  /** In this life, and in no other of which nobody told. */
+  readonly surely: boolean;
+}
+
+/** Kills in this life until its end, oldest first. */
+function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, held: Held): Own[] {
+  const { run } = held;
   const runs = inventory.runs(entry);
+  const end = held.end.monotonicMicroseconds;
   return kills
     .on(`container ${entry.id}`)
     .map(({ kill }) => kill)
     .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
-    .filter((kill) => kill.victim.pid === run.pid || inventory.isSurely(entry, run, kill.at))
-    .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds);
+    .filter((kill) => kill.at.monotonicMicroseconds <= end || isNear(kill, { end }))
+    .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds)
+    .map((kill) => {
+      const { at, victim } = kill;
+      const surely = inventory.isSurely(entry, run, at);
+      const main = isMain(run, victim.pid, surely);
+      return { kill, at, main, surely: surely || main === true };
+    });
 }
 
-/** Kills at that time that only a counter of the pod, of something above it or of the node saw. */
+/**
+ * Kills at that time that only a counter of the pod, of something above it or of the node saw, and those in the container
+ * of which nobody knows in which of its lives.
+ */
 function strayKills(
   { inventory, kills }: ExitSurroundings,
   entry: Entry,
@@ -182,7 +190,12 @@ function strayKills(
   const uid = podRecord(inventory, placeOf(entry, run))?.uid ?? null;
   const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
   const alone = uid !== null && isAlone(inventory, entry, uid);
+  const runs = inventory.runs(entry);
+  const between = kills
+    .on(`container ${entry.id}`)
+    .filter(({ kill }) => runAt(runs, kill.at, kill.victim.pid) === null);
   return [
+    ...between.map(({ kill }) => ({ kill, surely: false })),
     ...ofPod.map(({ kill }) => ({ kill, surely: alone })),
     ...kills.on("unplaced").map(({ kill }) => ({ kill, surely: false })),
   ].filter(({ kill }) => {
@@ -209,7 +222,7 @@ function exitRecord(
   entry: Entry,
   { run, end, exitCode }: Held,
   verdict: Verdict,
-  kills: readonly ToldKill[],
+  kills: readonly string[],
 ): ExitRecord {
   const place = placeOf(entry, run);
   const signal = exitCode === null ? 0 : exitCode - 128;
@@ -221,7 +234,7 @@ function exitRecord(
     exitCode,
     signal: signal >= 1 && signal <= LAST_SIGNAL ? signal : null,
     verdict,
-    kills: kills.slice(-KILLS_LISTED).map(({ id }) => id),
+    kills: kills.slice(-KILLS_LISTED),
   };
 }
 

@@ -230,6 +230,7 @@ export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Ru
   const moment = at.monotonicMicroseconds;
   const own = runs.filter((run) => run.pid !== null && run.pid === pid && isAround(run, moment));
   if (own.length > 0) return own.at(-1) ?? null;
+  if (isAmbiguous(runs, at)) return null;
   const index = runs.findLastIndex(({ from }) => from <= moment);
   const run = runs[index];
   if (run !== undefined && isBefore(moment, run.end, at.uncertaintyMicroseconds)) return run;
@@ -247,6 +248,17 @@ export function wasSeenAt({ begin }: Run, moment: number): boolean {
 /** Whether `moment` was in no earlier life of which nobody told. */
 export function isSince({ since }: Run, moment: number): boolean {
   return moment >= since - START_SLACK;
+}
+
+/** Whether its time is known so vaguely that it may have been in either of two lives. */
+function isAmbiguous(runs: readonly Run[], at: Instant): boolean {
+  const { monotonicMicroseconds: moment, uncertaintyMicroseconds: spread } = at;
+  if (spread <= CLOCK_SLACK) return false;
+  const earliest = (one: Run) => Math.min(one.from, one.since);
+  const could = runs.filter(
+    (one) => earliest(one) <= moment + spread && (one.end === null || one.end >= moment - spread),
+  );
+  return could.length > 1;
 }
 
 /** dockerd stamps a start when containerd has answered; a restart by policy waits 100 ms at least. */
