@@ -202,8 +202,11 @@ export class ReportAssembler {
   }
 
   #killed(line: KilledLine, at: WholeLine): void {
-    if (this.#recent.isRepeated(line.tid, at.uptimeSeconds, at.wallMicroseconds)) return;
+    if (this.#recent.isRepeated(line.tid, at)) return;
     const open = this.#open;
+    // With a report before it, it is another one: some kernels tried the same victim again and again.
+    const fresh = open !== null && !open.decided && open.announced;
+    if (!fresh && this.#recent.isJustKilled(line.tid, at)) return;
     if (open?.decided === true && this.#joins(open, line, at)) {
       if (open.kills.some((kill) => kill.victim.tid === line.tid)) return;
       this.#kill(open, line, at);
@@ -238,7 +241,7 @@ export class ReportAssembler {
     draft.touch(at);
     if (draft.kills.length === 0) draft.scope = line.scope ?? draft.scope;
     draft.kill(describeKill(draft, line, at));
-    this.#recent.add(line.tid, at.uptimeSeconds, at.wallMicroseconds);
+    this.#recent.add(line.tid, at);
   }
 
   /** ≤ 4.5: it dies with the victim because it shares its memory. */
@@ -253,7 +256,7 @@ export class ReportAssembler {
       cgroupPath: null,
       score: null,
     });
-    this.#recent.add(pid, at.uptimeSeconds, at.wallMicroseconds);
+    this.#recent.add(pid, at);
   }
 
   /** The first victim of a group is the latest kill, also when that was taken for a member of an earlier group. */
@@ -293,7 +296,7 @@ export class ReportAssembler {
     draft.touch(at);
     const victim = { ...UNKNOWN_VICTIM, pid: draft.tasks.groupOf(tid) ?? tid, tid, comm };
     draft.kill({ ...place(at), outcome: "reaped", victim, cgroupPath: null, score: null });
-    this.#recent.add(tid, at.uptimeSeconds, at.wallMicroseconds);
+    this.#recent.add(tid, at);
   }
 
   #names(tid: number): boolean {
@@ -306,8 +309,10 @@ export class ReportAssembler {
     if (open !== null) {
       const report = finishReport(open);
       if (report !== null) this.#events.push({ kind: "report", report });
-      for (const kill of open.kills)
-        if (kill.victim.tid !== null) this.#recent.add(kill.victim.tid, kill.uptimeSeconds, null);
+      for (const { victim, uptimeSeconds, line } of open.kills) {
+        const stamp = { uptimeSeconds, wallMicroseconds: null, number: line };
+        if (victim.tid !== null) this.#recent.add(victim.tid, stamp);
+      }
     }
     if (this.#waiting.length > 0) {
       this.#events.push(...this.#waiting);

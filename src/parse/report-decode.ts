@@ -53,7 +53,8 @@ export class LineDecoder {
 
   push(raw: string, number: number): readonly LogLine[] {
     const piece = clean(this.#lengthFollows ? peelLength(raw) : raw);
-    this.#lengthFollows = piece === "MESSAGE";
+    // The length itself may hold a newline.
+    this.#lengthFollows = piece === "MESSAGE" || (this.#lengthFollows && piece === "");
     let line = piece;
     let first = number;
     const goesOn = this.#soft !== null;

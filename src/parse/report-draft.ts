@@ -71,6 +71,12 @@ export class ReportDraft {
     return this.kills.length > 0 || this.ending !== null || this.skipped;
   }
 
+  /** Something announced a victim. */
+  get announced(): boolean {
+    const { header, summary, selection, taskIn } = this;
+    return header !== null || summary !== null || selection !== null || taskIn !== null;
+  }
+
   touch(line: WholeLine): void {
     this.#last = Math.max(this.#last, line.number);
   }

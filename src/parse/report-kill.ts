@@ -59,6 +59,8 @@ function selected(draft: ReportDraft, line: SelectedLine): ReportKill {
 
 /** Whether the report is about this kill: it names the victim, its process, the parent of it, or nobody. */
 export function binds(draft: ReportDraft, line: KilledLine): boolean {
+  // Of a group anybody may be killed, and the line of its first victim may be missing.
+  if (draft.group !== null) return true;
   const named = draft.summary?.pid ?? null;
   if (draft.selection !== null || draft.summary === null || named === null) return true;
   if (named === line.tid || draft.tasks.groupOf(line.tid) === named) return true;

@@ -79,7 +79,7 @@ export function readCri(line: string): CriRecord | null {
 
 /** `MESSAGE` alone on a line of journalctl -o export: the length in eight bytes, then the text. */
 export function peelLength(line: string): string {
-  return line.replace(/^[^\u0000]{0,3}\u0000{5,8}/, "");
+  return line.replace(/^[\s\S]{0,3}?\u0000{5,8}/, "");
 }
 
 /** A prefix of unknown form, as a form: the same words, with other numbers and letters. */

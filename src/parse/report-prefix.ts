@@ -264,7 +264,7 @@ const WEAK: readonly RegExp[] = [
   /^<\/?(?:pre|code|p|span|div|td|li|blockquote)\b[^>]{0,100}>/i,
 ];
 const LOG_LINE =
-  /^\s*(?:\[ *\d{1,10}\.\d{3,9}\]|\[[^[\]]{0,16}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\]|<\d{1,3}>|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]\d\d:|[A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d|[A-Z][a-z]{2} \d{4}-\d\d-\d\d |(?:\S{1,253} )?kernel: ?\S)/;
+  /^\s*(?:\[ *\d{1,10}\.\d{3,9}\]|\[[^[\]]{0,16}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\]|<\d{1,3}>|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]\d\d:|[A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d|[A-Z][a-z]{2} \d{4}-\d\d-\d\d |kern *: *[a-z]{3,7} *: |(?:\S{1,253} )?kernel: ?\S)/;
 
 function weak(state: State): boolean {
   for (const form of WEAK) {
@@ -274,6 +274,7 @@ function weak(state: State): boolean {
     if (!LOG_LINE.test(rest.slice(0, MAX_PREFIX_CHARACTERS)) && !beginsReportLine(rest.trimStart()))
       continue;
     state.rest = rest;
+    state.dug = true;
     return true;
   }
   return false;
