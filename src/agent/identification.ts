@@ -14,11 +14,21 @@ const KILLED = 137;
 export class Identification {
   readonly #containers: Containers;
   readonly #metrics: Metrics;
+  readonly #runsIn: (cgroup: string) => void;
 
-  /** `now`: µs, monotonic. Without a state, what ended before now is history. */
-  constructor(state: ContainersState | null, metrics: Metrics, now: number) {
+  /**
+   * `now`: µs, monotonic. Without a state, what ended before now is history. `runsIn`: a container runs in this cgroup; its
+   * limit is to be read now, as it may be gone when it was hit and the log is silent.
+   */
+  constructor(
+    state: ContainersState | null,
+    metrics: Metrics,
+    now: number,
+    runsIn: (cgroup: string) => void,
+  ) {
     this.#containers = new Containers(state);
     this.#metrics = metrics;
+    this.#runsIn = runsIn;
     this.#containers.advance(now);
   }
 
@@ -41,6 +51,8 @@ export class Identification {
     if (observation.kind === "container") {
       const { container } = observation;
       this.#metrics.container(this.#containers.complete(container), container.mainPid !== null);
+      const { mainPid, cgroupPath } = container;
+      if (mainPid !== null && cgroupPath !== null) this.#runsIn(cgroupPath);
     }
     for (const id of changed) {
       if (this.#containers.isGone(id)) this.#metrics.gone(id);

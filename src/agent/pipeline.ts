@@ -119,6 +119,7 @@ class RunningPipeline implements Pipeline {
       sameBoot?.containers ?? null,
       this.#metrics,
       startedAt,
+      (cgroup) => this.#supervisors.find(isOfCgroups)?.source.poke?.([cgroup]),
     );
     this.#ledger = this.#openLedger(sameBoot, startedAt);
     this.#unattributed = new Unattributed((id) => this.#ledger.kill(id));
@@ -392,3 +393,5 @@ function cgroupsOf(kills: readonly KillObservation[]): string[] {
 function readBootId(host: Host, procRoot: string): string {
   return host.files.readText(`${procRoot}/sys/kernel/random/boot_id`).trim();
 }
+
+const isOfCgroups = ({ source }: Supervisor): boolean => source.name === "cgroup";
