@@ -162,7 +162,9 @@ class Checker {
     const others = container.runs.filter((run) => !told.has(run));
     const near = others.find(({ end }) => Math.abs(end - at) <= 60 * MILLISECOND);
     if (near !== undefined || record.exitCode !== null) return near;
-    return others.findLast(({ end }) => end <= at);
+    const over = others.filter(({ end }) => end <= at);
+    const ids = new Set(record.kills);
+    return over.find(({ kills }) => kills.some(({ id }) => ids.has(id))) ?? over.at(-1);
   }
 
   #missing(container: TrueContainer, run: TrueRun): void {

@@ -99,10 +99,10 @@ function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
   }
   if (pid !== null) return true;
   if (startedAt === null) return firstSeen >= draft.firstSeen;
-  // containerd tells of a process before it executes, and Docker after.
-  return (
-    startedAt <= draft.firstSeen + STAMP_SLACK && !endedWithin(entry, draft.firstSeen, startedAt)
-  );
+  // containerd tells of a process before it executes, and Docker after; a life long over is named without a process, too.
+  const apart = Math.abs(startedAt - draft.firstSeen);
+  const first = Math.min(startedAt, draft.firstSeen);
+  return apart <= STAMP_SLACK && !endedWithin(entry, first, first + apart);
 }
 
 function endedWithin({ endings }: Entry, from: number, to: number): boolean {
