@@ -16,6 +16,8 @@ export interface Known {
   ended: number;
   /** containerd spoke of an OOM kill in this run. */
   oomSeen: boolean;
+  /** Its events were heard from the beginning of this run on: that it spoke of none says something. */
+  heardFromStart: boolean;
 }
 
 /** What was told of which container. Outlives a connection: after an outage it shows what was missed. */
@@ -51,6 +53,7 @@ export function runs(known: Known, pid: number, cgroupPath: string | null): void
   if (known.facts.mainPid === pid && known.running) return;
   known.running = true;
   known.oomSeen = false;
+  known.heardFromStart = false;
   known.ended = 0;
   known.facts = {
     ...known.facts,
@@ -72,4 +75,13 @@ export function ends(known: Known, pid: number): boolean {
   known.ended = main;
   known.facts = { ...known.facts, mainPid: null };
   return true;
+}
+
+/**
+ * Whether containerd calls the end of this run an OOM kill. Where systemd removes the cgroup before containerd reads its
+ * counters, it does not notice (facts 5), and says nothing: then the CRI calls it `Error`.
+ */
+export function oomReported({ oomSeen, heardFromStart }: Known): boolean | null {
+  if (oomSeen) return true;
+  return heardFromStart ? false : null;
 }

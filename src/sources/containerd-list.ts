@@ -2,7 +2,7 @@ import type { ExitObservation, RuntimeObservation } from "../model/container.ts"
 import type { Instant } from "../model/time.ts";
 import { DOCKER_NAMESPACE } from "../parse/containerd-labels.ts";
 import type { ContainerdApi, ContainerdContainer, ContainerdTask } from "./containerd-api.ts";
-import { ends, type Known, runs } from "./containerd-known.ts";
+import { ends, type Known, oomReported, runs } from "./containerd-known.ts";
 import type { ContainerdScope } from "./containerd-watch.ts";
 import { instantAtWall, instantBefore, instantNow } from "./instant.ts";
 
@@ -38,6 +38,8 @@ export class ContainerdList {
   }
 
   async tell(): Promise<void> {
+    // A list is asked for after a gap.
+    for (const known of this.#scope.known.of(this.#socket)) known.heardFromStart = false;
     for (const namespace of await this.#api.namespaces()) await this.#namespace(namespace);
     for (const known of this.#scope.known.of(this.#socket)) {
       if (!this.#seen.has(known.facts.id)) this.#vanished(known);
@@ -108,7 +110,6 @@ export class ContainerdList {
   }
 
   #exit(known: Known, mainPid: number | null, exitCode: number | null, at: Instant): void {
-    const oomReported = known.oomSeen ? true : null;
     const exit: ExitObservation = {
       kind: "exit",
       source: "containerd",
@@ -116,7 +117,7 @@ export class ContainerdList {
       containerId: known.facts.id,
       exitCode,
       mainPid,
-      oomReported,
+      oomReported: oomReported(known),
     };
     this.#put(exit);
   }

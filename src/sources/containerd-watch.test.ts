@@ -183,6 +183,27 @@ test("while an answer is waited for, reading goes on; what does not fit is count
   await following.end;
 });
 
+test("that containerd speaks of no OOM kill says something only when it was heard from the run's beginning on", async () => {
+  const daemon = new ScriptedDaemon();
+  daemon.containersThere.set(ID, { namespace: NAMESPACE, task: null });
+  const whole = await follow(daemon);
+  daemon.say({ kind: "task-created", pid: 71 }, { kind: "exit", pid: 71, exitStatus: 137 });
+  await eventually("the exit", () => exits(whole).length > 0);
+  daemon.say({ kind: "task-created", pid: 72 });
+  await eventually("the next run", () => whole.told.length > 2);
+  daemon.break();
+  await whole.end;
+  daemon.containersThere.set(ID, { namespace: NAMESPACE, task: running(72) });
+  const back = new ScriptedDaemonWith(daemon);
+  const partly = await follow(back, whole.known);
+  back.say({ kind: "exit", pid: 72, exitStatus: 137 });
+  await eventually("its exit", () => exits(partly).length > 0);
+  back.break();
+  await partly.end;
+  const reported = [...exits(whole), ...exits(partly)].map((one) => one.oomReported);
+  assert.deepEqual(reported, [false, null]);
+});
+
 /** The same containers behind a new connection. */
 class ScriptedDaemonWith extends ScriptedDaemon {
   constructor(other: ScriptedDaemon) {

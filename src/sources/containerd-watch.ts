@@ -4,7 +4,14 @@ import { identityOfContainerd } from "../parse/containerd-labels.ts";
 import { BoundedQueue } from "../std/bounded-queue.ts";
 import { containerCgroup } from "./container-cgroup.ts";
 import type { ContainerdApi, ContainerdContainer, ContainerdEvent } from "./containerd-api.ts";
-import { ends, type Known, type KnownContainers, runs, started } from "./containerd-known.ts";
+import {
+  ends,
+  type Known,
+  type KnownContainers,
+  oomReported,
+  runs,
+  started,
+} from "./containerd-known.ts";
 import { ContainerdList } from "./containerd-list.ts";
 import { instantAtWall, instantNow } from "./instant.ts";
 import type { SourceContext } from "./source.ts";
@@ -77,6 +84,22 @@ export class ContainerdWatch {
     throw new Error(`${this.#socket}: containerd ended the stream of events`);
   }
 
+  /** A process begins: where it is is told at once, before any question about its container is answered. */
+  #greet({ kind, pid, namespace, containerId }: ContainerdEvent): string | null {
+    if (kind !== "task-created" && kind !== "task-started") return null;
+    const cgroupPath = this.#cgroupOf(pid, containerId);
+    if (cgroupPath === null) return null;
+    const nameless = { id: containerId, image: "", labels: {} };
+    const facts = this.#scope.known.get(containerId)?.facts ?? {
+      ...identityOfContainerd(namespace, nameless),
+      id: containerId,
+    };
+    const container = { ...facts, mainPid: pid, cgroupPath, startedAt: null };
+    const at = instantNow(this.#scope.context.host.clock);
+    this.#emit({ kind: "container", source: "containerd", at, container });
+    return cgroupPath;
+  }
+
   #push(heard: Heard): void {
     if (!this.#queue.push(heard)) {
       this.#incomplete = true;
@@ -129,6 +152,7 @@ export class ContainerdWatch {
         break;
       case "task-created":
         runs(known, event.pid, cgroupPath);
+        known.heardFromStart = true;
         break;
       case "task-started":
         // An end may be told before its beginning.
@@ -155,6 +179,7 @@ export class ContainerdWatch {
 
   #exited(known: Known, event: ContainerdEvent, at: Instant): void {
     const { mainPid } = known.facts;
+    if (this.#incomplete) known.heardFromStart = false;
     if (!ends(known, event.pid)) return;
     const { context } = this.#scope;
     this.#emit({
@@ -164,7 +189,7 @@ export class ContainerdWatch {
       containerId: known.facts.id,
       exitCode: event.exitStatus <= 255 ? event.exitStatus : null,
       mainPid: event.pid === 0 ? mainPid : event.pid,
-      oomReported: known.oomSeen ? true : null,
+      oomReported: oomReported(known),
     });
     context.saveCursor(String(at.wallMicroseconds));
   }
@@ -190,7 +215,15 @@ export class ContainerdWatch {
       return before;
     }
     const socket = this.#socket;
-    const now: Known = { facts, socket, namespace, running: false, ended: 0, oomSeen: false };
+    const now: Known = {
+      facts,
+      socket,
+      namespace,
+      running: false,
+      ended: 0,
+      oomSeen: false,
+      heardFromStart: false,
+    };
     if (!known.add(now)) context.lost(1, "containers beyond the bound");
     return now;
   }

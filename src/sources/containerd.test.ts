@@ -84,7 +84,7 @@ test("a process of `exec` is no exit; a removed container is gone", here, async 
   await eventually("its end", () => events.runtime.some((one) => isGone(one, id)));
   const exits = exitsOf(events, id);
   assert.deepEqual([exits.length, exits[0]?.exitCode], [1, 137]);
-  assert.equal(exits[0]?.oomReported, null);
+  assert.equal(exits[0]?.oomReported, false);
   await events.stop();
 });
 
