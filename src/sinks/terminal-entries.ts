@@ -4,13 +4,22 @@ import {
   formatExitSentence,
   formatKill,
   formatKillSentence,
+  formatStory,
+  formatStorySentence,
   formatUserspaceKill,
   type Joint,
 } from "./terminal-lines.ts";
 import type { LineOptions } from "./terminal-style.ts";
 
+/** Why a kill told before happened, in one line. */
+interface StoryLine {
+  readonly type: "story";
+  readonly record: KillRecord;
+  readonly headline: string;
+}
+
 /** What gets a line of its own, in the order it was told: kills before their container's exit. */
-export type LineRecord = KillRecord | ExitRecord | UserspaceKillRecord;
+export type LineRecord = KillRecord | ExitRecord | UserspaceKillRecord | StoryLine;
 
 /** Below a heading, for people who watch. */
 export function formatLine(record: LineRecord, joint: Joint, options: LineOptions): string {
@@ -21,6 +30,8 @@ export function formatLine(record: LineRecord, joint: Joint, options: LineOption
       return formatExit(record, options);
     case "userspace-kill":
       return formatUserspaceKill(record, options);
+    case "story":
+      return formatStory(record.record, record.headline, options);
   }
 }
 
@@ -33,6 +44,8 @@ export function formatSentence(record: LineRecord, options: LineOptions): string
       return formatExitSentence(record, options);
     case "userspace-kill":
       return formatUserspaceKill(record, options, " ");
+    case "story":
+      return formatStorySentence(record.record, record.headline, options);
   }
 }
 

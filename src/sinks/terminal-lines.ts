@@ -186,6 +186,23 @@ export function formatUserspaceKill(
   );
 }
 
+/** Why a kill above happened: `23:10:05      why hog[4219] killed: container a2 hit its limit of 20 MiB, …`. */
+export function formatStory(record: KillRecord, headline: string, options: LineOptions): string {
+  const { width } = columnsFor(options).time;
+  const time = timeText(record.at, width, options);
+  return paint("dim", fitted(safeText(`${time}  why ${headline}`, options), options), options);
+}
+
+/** The same for a log, with the kill's id: `23:10:05.123 why hog[4219] killed: … id 3f2a9c1d-4219-1x`. */
+export function formatStorySentence(
+  record: KillRecord,
+  headline: string,
+  options: LineOptions,
+): string {
+  const words = `${clockText(record.at, options)} why ${headline} id ${record.id}`;
+  return fitted(safeText(words, options), options);
+}
+
 /** For readers that keep what was printed: a child died, and now it is known that nothing else will tell. */
 export function formatInvisible(record: KillRecord, options: LineOptions): string {
   const process = processText(record, WIDE_PROCESS.width, options);

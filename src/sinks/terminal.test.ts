@@ -272,3 +272,60 @@ test("a program that could not start prints nothing", async () => {
   await sink.close();
   assert.equal(taken(), "");
 });
+
+const WHY = {
+  findings: [],
+  advice: [],
+  memory: null,
+  ranking: [],
+  taskCount: null,
+  rankingAgrees: null,
+};
+
+test("why a kill happened is one line below it, once for a run of the killer and once a minute for the same", () => {
+  const { sink, clock, taken, put } = bench(false);
+  const tell = (number: number, incident = `i${number}`) => {
+    const record = killRecord(number, { incident: { id: incident, group: false } });
+    const headline = `hog[${1000 + number}] killed: \x1b[31mcontainer api hit its limit`;
+    sink.explain?.([{ record, explanation: { ...WHY, headline } }]);
+  };
+  put(killRecord(1), killRecord(2));
+  clock.advance(300);
+  taken();
+  tell(1);
+  tell(2);
+  tell(1);
+  clock.advance(300);
+  const text = taken();
+  assert.match(
+    text,
+    /^23:10:05\.001 {2}why hog\[1001\] killed: \S*\[31mcontainer api hit its limit\n$/,
+  );
+  assert.doesNotMatch(text, /\x1b/);
+  clock.advance(61_000);
+  tell(3);
+  clock.advance(300);
+  assert.match(taken(), /why hog\[1003\]/);
+});
+
+test("on a terminal the line that says why is no wider than the terminal and stands below its kill", () => {
+  const { sink, clock, taken, put } = bench(true);
+  put(killRecord(1));
+  clock.advance(500);
+  const headline = `hog[1001] killed: ${"container api hit its limit ".repeat(4)}`;
+  sink.explain?.([{ record: killRecord(1), explanation: { ...WHY, headline } }]);
+  clock.advance(500);
+  const live = taken();
+  assert.match(live, /hog\[1001\][^\n]*\n[^\n]*23:10:05 {2}why hog\[1001\]/);
+  const why = live.split("\n").find((line) => line.includes("why hog")) ?? "";
+  assert.equal(why.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").trim().length, 80);
+});
+
+test("a log has the line that says why with the kill's id", () => {
+  const { sink, clock, taken, put } = bench(false, { style: "log" });
+  put(killRecord(1));
+  const record = killRecord(1);
+  sink.explain?.([{ record, explanation: { ...WHY, headline: "hog[1001] killed: so it is" } }]);
+  clock.advance(500);
+  assert.match(taken(), /23:10:05\.001 why hog\[1001\] killed: so it is id k00000001\n/);
+});

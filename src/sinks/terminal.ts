@@ -2,7 +2,7 @@ import type { Clock } from "../host/host.ts";
 import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
 import { formatWall } from "../model/time.ts";
-import type { AgentView, Sink, StreamRecord } from "./sink.ts";
+import type { AgentView, KillStory, Sink, StreamRecord } from "./sink.ts";
 import {
   formatLine,
   formatSentence,
@@ -15,6 +15,7 @@ import {
 import { formatEmpty, formatHeader, formatLedger, formatSourceChange } from "./terminal-header.ts";
 import { formatHeading, formatInvisible, isTelling, type Joint } from "./terminal-lines.ts";
 import { Screen, type TerminalOutput } from "./terminal-screen.ts";
+import { StoryLines } from "./terminal-stories.ts";
 import type { LineOptions } from "./terminal-style.ts";
 import { shortenEnd, wrapText } from "./terminal-text.ts";
 
@@ -90,6 +91,7 @@ class TerminalView implements TerminalSink {
   #invisible = 0;
   /** Kills whose line was printed for good before it was known whether the main process outlived them. */
   readonly #awaited = new Set<string>();
+  readonly #stories = new StoryLines();
   #headed = false;
   #livePainted = "";
   #lastIncident: string | null = null;
@@ -110,6 +112,16 @@ class TerminalView implements TerminalSink {
   accept(records: readonly StreamRecord[]): void {
     if (this.#closed) return;
     for (const { record } of records) this.#take(record);
+    this.#schedulePaint();
+  }
+
+  explain(stories: readonly KillStory[]): void {
+    if (this.#closed) return;
+    for (const story of stories) {
+      const { record, explanation } = story;
+      if (!this.#stories.take(story, this.#now())) continue;
+      this.#add({ type: "story", record, headline: explanation.headline });
+    }
     this.#schedulePaint();
   }
 
