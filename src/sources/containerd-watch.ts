@@ -75,11 +75,7 @@ export class ContainerdWatch {
 
   async #read(): Promise<never> {
     for await (const event of this.#api.events()) {
-      const begins = event.kind === "task-created" || event.kind === "task-started";
-      this.#push({
-        event,
-        cgroupPath: begins ? this.#cgroupOf(event.pid, event.containerId) : null,
-      });
+      this.#push({ event, cgroupPath: this.#greet(event) });
     }
     throw new Error(`${this.#socket}: containerd ended the stream of events`);
   }
