@@ -184,9 +184,10 @@ class CgroupSource {
     const { host, emit } = this.#context;
     if (!this.#limits.isDue(path)) return;
     const { directory, prefix } = this.#hierarchy;
-    const below = readLimitChain(host, directory, path.slice(prefix.length), [
-      this.#reader.limitFile,
-    ]);
+    const place = path.slice(prefix.length);
+    const below = readLimitChain(host, directory, place, [this.#reader.limitFile]);
+    // Of one that was removed meanwhile, what was told before stands.
+    if (!host.files.exists(directory + place)) return;
     const chain = below.map((limit) => ({ ...limit, path: prefix + limit.path }));
     if (!this.#limits.remember(path, chain)) return;
     const at = instantNow(host.clock);

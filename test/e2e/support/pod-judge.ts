@@ -11,8 +11,10 @@ export interface Judgement {
   /** Containers with exactly one kill. */
   readonly recorded: number;
   readonly rightPod: number;
-  /** Main process, seen as such, and its container's limit. */
+  /** Main process, seen as such. */
   readonly rightVictim: number;
+  /** The container's own limit was hit. */
+  readonly rightLimit: number;
   readonly beforeExit: number;
   readonly rightVerdict: number;
   readonly complaints: readonly string[];
@@ -26,11 +28,13 @@ export const NOTHING_JUDGED: Judgement = {
   recorded: 0,
   rightPod: 0,
   rightVictim: 0,
+  rightLimit: 0,
   beforeExit: 0,
   rightVerdict: 0,
   complaints: [],
 };
 
+const LIMIT_BYTES = 15 * 1024 * 1024;
 const COMPLAINTS_KEPT = 100;
 
 export function sum(one: Judgement, other: Judgement): Judgement {
@@ -42,6 +46,7 @@ export function sum(one: Judgement, other: Judgement): Judgement {
     recorded: one.recorded + other.recorded,
     rightPod: one.rightPod + other.rightPod,
     rightVictim: one.rightVictim + other.rightVictim,
+    rightLimit: one.rightLimit + other.rightLimit,
     beforeExit: one.beforeExit + other.beforeExit,
     rightVerdict: one.rightVerdict + other.rightVerdict,
     complaints: [...one.complaints, ...other.complaints].slice(0, COMPLAINTS_KEPT),
@@ -111,10 +116,8 @@ function judgeOne(death: ContainerDeath, told: Told): Judgement {
   const checks = {
     recorded: told.kills.length === 1,
     rightPod: isOf(death, kill) && isOf(death, exit),
-    rightVictim:
-      kill?.victim.main === true &&
-      kill.visibility === "visible" &&
-      kill.limit.scope === "container",
+    rightVictim: kill?.victim.main === true && kill.visibility === "visible",
+    rightLimit: kill?.limit.scope === "container" && kill.limit.bytes === LIMIT_BYTES,
     beforeExit:
       told.killAt >= 0 && told.killAt < told.exitAt && (kill?.at ?? "~") <= (exit?.at ?? ""),
     rightVerdict: told.exits.length === 1 && exit !== undefined && isVerdictOf(death, exit),
@@ -129,6 +132,7 @@ function judgeOne(death: ContainerDeath, told: Told): Judgement {
     recorded: Number(checks.recorded),
     rightPod: Number(checks.rightPod),
     rightVictim: Number(checks.rightVictim),
+    rightLimit: Number(checks.rightLimit),
     beforeExit: Number(checks.beforeExit),
     rightVerdict: Number(checks.rightVerdict),
     complaints: wrong.length === 0 ? [] : [complaint(death, told, wrong)],

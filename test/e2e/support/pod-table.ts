@@ -9,7 +9,8 @@ export function table(runtime: string, judged: Judgement): string {
     ["told as killed for memory", containerdOomKilled, judged.recorded],
     ["missed", containerdError + containerdOther, containers - judged.recorded],
     ["with the right pod", "-", judged.rightPod],
-    ["right victim, scope, visibility", "-", judged.rightVictim],
+    ["as its main process, visible", "-", judged.rightVictim],
+    ["with the limit that was hit", "-", judged.rightLimit],
     ["kill told before the exit", "-", judged.beforeExit],
     ["right verdict", "-", judged.rightVerdict],
   ];
