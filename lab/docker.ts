@@ -67,9 +67,9 @@ export class LabDocker {
     return this.run("run", "--detach", "--network=none", ...memory, ...options, IMAGE, ...words);
   }
 
-  /** The exit code, when the container has ended. */
-  async wait(id: string): Promise<number> {
-    return Number(await this.run("wait", id));
+  /** The containerd that the daemon started for itself; a machine's own is usually at /run/containerd. */
+  get containerdSocket(): string {
+    return `${this.directory}/exec/containerd/containerd.sock`;
   }
 
   async dispose(): Promise<void> {
@@ -78,8 +78,7 @@ export class LabDocker {
       await this.run("rm", "--force", ...some).catch(() => undefined);
     }
     await this.#daemon.stop();
-    const { directory, cgroupParent } = this;
-    const socket = `${directory}/exec/containerd/containerd.sock`;
+    const { directory, cgroupParent, containerdSocket: socket } = this;
     await removeLeftovers({ directory, socket, cgroup: `/${cgroupParent}` });
   }
 

@@ -28,6 +28,8 @@ export class FakeEngine {
   intercept: (path: string, response: ServerResponse) => boolean | Promise<boolean> = () => false;
   readonly #directory: string;
   readonly #streams = new Set<ServerResponse>();
+  /** Docker keeps as many, until it ends. */
+  #history: { readonly at: number; readonly line: string }[] = [];
   #server = createServer();
 
   constructor() {
@@ -44,6 +46,7 @@ export class FakeEngine {
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     this.#streams.clear();
+    this.#history = [];
     await new Promise((done) => this.#server.close(done));
   }
 
@@ -101,8 +104,11 @@ export class FakeEngine {
   event(container: FakeContainer, action: string, attributes: Record<string, string> = {}): void {
     const merged = { ...attributes, ...container.labels, image: "fake:1", name: container.name };
     const actor = { ID: container.id, Attributes: merged };
-    const timeNano = nowMicroseconds() * 1000;
-    this.say(JSON.stringify({ Type: "container", Action: action, Actor: actor, timeNano }));
+    const at = nowMicroseconds();
+    const event = { Type: "container", Action: action, Actor: actor, timeNano: at * 1000 };
+    const line = JSON.stringify(event);
+    this.#history = [...this.#history.slice(-255), { at, line }];
+    this.say(line);
   }
 
   /** One line to everybody who follows the events. */
@@ -121,8 +127,12 @@ export class FakeEngine {
   }
 
   #subscribe(url: URL, response: ServerResponse): void {
-    this.subscriptions.push(url.searchParams.get("since"));
+    const since = url.searchParams.get("since");
+    this.subscriptions.push(since);
     response.flushHeaders();
+    for (const { at, line } of since === null ? [] : this.#history) {
+      if (at >= Number(since) * 1_000_000) response.write(`${line}\n`);
+    }
     this.#streams.add(response);
     response.on("close", () => this.#streams.delete(response));
   }

@@ -12,12 +12,17 @@ const MAX_CONTAINERS = 20_000;
 /** Podman starts a process 10 to 25 ms after it made it, and answers nothing between; a next run takes longer. */
 const MADE_MICROSECONDS = 100_000;
 
+/** A daemon under load tells of a start so long after it stamped it. */
+const TOLD_MICROSECONDS = 2_000_000;
+
 /** A container as this source last knew it. A run began and has not ended: `startedAt` is set and `endedAt` is not. */
 interface Known {
   facts: ContainerFacts;
   /** Wall µs of the present or last run; from inspect, or a little later from the event. */
   startedAt: number | null;
   endedAt: number | null;
+  /** When the daemon told that it began, wall µs; `null` when only a list or an inspect did. */
+  toldAt: number | null;
   /** Its process was made and has not been started, as far as was told (Podman). */
   onlyMade: boolean;
   oomSeen: boolean;
@@ -68,6 +73,7 @@ export class EngineMemory {
     if (known === null) return [];
     const at = event.wallMicroseconds;
     if (known.endedAt !== null && at <= known.endedAt) return [];
+    const told = isNextRun(known, event) ? this.#endUnseen(known, at) : [];
     const isMade = event.action === "init";
     if (!isRunning(known)) {
       this.#begin(known, at);
@@ -76,7 +82,8 @@ export class EngineMemory {
       known.startedAt = at;
       known.onlyMade = false;
     }
-    return [this.#container(known, at)];
+    known.toldAt = at;
+    return [...told, this.#container(known, at)];
   }
 
   oom(event: DockerEvent): RuntimeObservation[] {
@@ -148,7 +155,9 @@ export class EngineMemory {
     const told: RuntimeObservation[] = [];
     const isNew = known.startedAt === null && known.endedAt === null;
     if (known.startedAt === null || startedMicroseconds > known.startedAt) {
-      if (isRunning(known)) told.push(...this.#endUnseen(known, inspect));
+      if (isRunning(known)) {
+        told.push(...this.#endUnseen(known, startedMicroseconds, finishedMicroseconds));
+      }
       this.#begin(known, startedMicroseconds);
     }
     if (known.endedAt !== null && known.endedAt >= startedMicroseconds) return told;
@@ -161,13 +170,10 @@ export class EngineMemory {
     return [...told, ...(isHistory ? [] : ended)];
   }
 
-  /** The known run was followed by another: of its end, at most the time is left. */
-  #endUnseen(known: Known, inspect: DockerInspect): RuntimeObservation[] {
-    const { startedMicroseconds, finishedMicroseconds } = inspect;
-    const next = startedMicroseconds ?? 0;
-    const end = finishedMicroseconds ?? 0;
-    const isItsEnd = end > (known.startedAt ?? 0) && end <= next;
-    return this.#end(known, { at: isItsEnd ? end : next, exitCode: null, oomKilled: null });
+  /** The known run was followed by another, which began at `next`: of its end, at most the time is left. */
+  #endUnseen(known: Known, next: number, finished: number | null = null): RuntimeObservation[] {
+    const isItsEnd = finished !== null && finished > (known.startedAt ?? 0) && finished <= next;
+    return this.#end(known, { at: isItsEnd ? finished : next, exitCode: null, oomKilled: null });
   }
 
   #follow(
@@ -199,6 +205,7 @@ export class EngineMemory {
   #begin(known: Known, startedAt: number): void {
     known.startedAt = startedAt;
     known.endedAt = null;
+    known.toldAt = null;
     known.onlyMade = false;
     known.oomSeen = false;
     known.facts = { ...known.facts, mainPid: null, startedAt: this.#instant(startedAt) };
@@ -273,7 +280,7 @@ export class EngineMemory {
       mainPid: null,
       startedAt: null,
     };
-    const nothing = { onlyMade: false, oomSeen: false, forgesExitCode: false };
+    const nothing = { toldAt: null, onlyMade: false, oomSeen: false, forgesExitCode: false };
     const known: Known = { facts, startedAt: null, endedAt: null, ...nothing };
     this.#known.set(id, known);
     return known;
@@ -282,6 +289,14 @@ export class EngineMemory {
 
 function isRunning(known: Known): boolean {
   return known.startedAt !== null && known.endedAt === null;
+}
+
+/** Whether a run begins although nobody told that the one before ended: the daemon was away. */
+function isNextRun(known: Known, { action, wallMicroseconds }: DockerEvent): boolean {
+  if (!isRunning(known) || (known.onlyMade && action === "start")) return false;
+  const { toldAt, startedAt } = known;
+  if (toldAt !== null) return wallMicroseconds > toldAt;
+  return wallMicroseconds > (startedAt ?? 0) + TOLD_MICROSECONDS;
 }
 
 /** Whether the inspect tells of the end that the event of `diedAt` told of, and not of a later run. */

@@ -128,6 +128,25 @@ describe("a daemon that was away", () => {
     assert.notEqual(fake.subscriptions.at(-1), null, "events since the last one are asked for");
   });
 
+  test("several lives behind an outage, of which the daemon tells all but the first end", async (t) => {
+    const fake = await engine(t);
+    const one = fake.create(1);
+    const source = sourceOf(fake);
+    const first = await follow(t, source);
+    fake.run(one, 10);
+    await eventually("the first life", () => lastOf(first, one.id)?.mainPid === 10);
+    await fake.stop();
+    await assert.rejects(first.end);
+    fake.end(one, 137, true);
+    await fake.start();
+    fake.run(one, 20);
+    fake.end(one, 9);
+    fake.run(one, 30);
+    const second = await follow(t, source, first.cursors.at(-1));
+    await eventually("the third life", () => lastOf(second, one.id)?.mainPid === 30);
+    assert.deepEqual(exitsOf(second).map(ending), ["null of 10, oom null", "9 of null, oom null"]);
+  });
+
   test("another process of ours goes on from the cursor", async (t) => {
     const fake = await engine(t);
     const [before, meanwhile] = [fake.create(1), fake.create(2)];
