@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { REMOVED_PER_NAME } from "./metrics-containers.ts";
 import { COUNT_AFTER_SECONDS } from "./metrics-open.ts";
-import { exitOf, facts, ID, killIn, NOW, pod, started, value } from "./testing/metrics.ts";
+import {
+  exitOf,
+  facts,
+  ID,
+  killIn,
+  NOW,
+  pod,
+  restarted,
+  started,
+  value,
+} from "./testing/metrics.ts";
 
 test("drop-in labels are those of missing-container-metrics", () => {
   const metrics = started();
@@ -40,11 +50,14 @@ test("a container whose name is learned after its kill was counted goes on under
   const unnamed = facts(ID, { name: null, image: null });
   metrics.kill(killIn(1, unnamed));
   metrics.advance(NOW + COUNT_AFTER_SECONDS);
+  const [before] = metrics.view().ooms;
   metrics.container(facts(ID), true);
   const [series] = metrics.view().ooms;
-  assert.deepEqual([series?.labels["name"], series?.value, series?.continued], ["cart", 1, true]);
-  const [restarts] = metrics.view().restarts;
-  assert.equal(restarts?.continued, false);
+  assert.deepEqual([series?.labels["name"], series?.value], ["cart", 1]);
+  assert.deepEqual(series?.earlier, [before?.labels]);
+  assert.deepEqual(metrics.view().restarts[0]?.earlier, []);
+  metrics.container(facts(ID, { cgroupPath: "/docker/a" }), true);
+  assert.equal(metrics.view().ooms[0], series, "what is in no label changes no series");
 });
 
 test("klog_pod_oomkill is at 0 as soon as the pod's uid is known", () => {
@@ -75,6 +88,41 @@ test("restarts: a new main process, the runtime's own count, or a successor in t
   assert.equal(restarts("first"), 1);
   assert.equal(restarts("second"), 0);
   assert.equal(value(metrics.view().lastExitCodes, { container_short_id: "first" }), 137);
+});
+
+test("restarts that only ends and starts tell of, in whatever order they come", () => {
+  const metrics = started();
+  const at = (seconds: number) => new Date((NOW + seconds) * 1_000).toISOString();
+  const startedAt = (seconds: number) => ({
+    monotonicMicroseconds: 0,
+    wallMicroseconds: (NOW + seconds) * 1_000_000,
+    uncertaintyMicroseconds: 0,
+  });
+  const restarts = () => metrics.view().restarts[0]?.value;
+  const runs = (seconds: number) =>
+    metrics.container(facts(ID, { startedAt: startedAt(seconds) }), true);
+  const ends = (seconds: number) => metrics.exit(exitOf(facts(ID), { at: at(seconds) }));
+  runs(1);
+  // Told late: the next run was heard of first.
+  runs(3);
+  ends(2);
+  assert.equal(restarts(), 1);
+  ends(4);
+  assert.equal(restarts(), 1, "it may stay down");
+  runs(5);
+  runs(5.01);
+  assert.equal(restarts(), 2, "another clock's word of the same start");
+  const next = restarted(metrics);
+  next.exit(exitOf(facts(ID), { at: at(6) }));
+  next.container(facts(ID, { startedAt: startedAt(7) }), true);
+  assert.equal(next.view().restarts[0]?.value, 3);
+});
+
+test("who is known by its cgroup alone takes no runtime away", () => {
+  const metrics = started();
+  metrics.container(facts(ID), true);
+  metrics.kill(killIn(1, facts(ID, { runtime: "unknown", name: null })));
+  assert.equal(metrics.view().ooms[0]?.labels["container_id"], `docker://${ID}`);
 });
 
 test("one name that is made anew again and again keeps the series of a few containers", () => {

@@ -1,33 +1,30 @@
 import type { ContainerFacts } from "../model/container.ts";
-import type { ContainerRecord, PodRecord } from "../model/record.ts";
-import { boundedValue } from "../sinks/prometheus-text.ts";
+import type { PodRecord } from "../model/record.ts";
 import type { SeriesCount } from "../sinks/sink.ts";
+import {
+  dropInLabels,
+  eventLabels,
+  type Known,
+  knownOf,
+  merged,
+  type Named,
+  nameOf,
+  OTHER,
+} from "./metrics-known.ts";
 import { goOn, PRESSURE_SECONDS, type Series, since, step } from "./metrics-owners.ts";
+import { noRestarts, noteExit, noteRun, type Restarts, restartsOf } from "./metrics-restarts.ts";
 
 /** Containers by id that have drop-in series of their own. */
 export const CONTAINER_LIMIT = 4_000;
+/** Labels that one container had before, as far as scrapers need them. */
+const RELABELS_KNOWN = 4;
 /** Removed containers of one name whose series are kept: a crash loop makes a new id each time. */
 export const REMOVED_PER_NAME = 5;
 
-/** What is known of a container: what a checkpoint keeps. `null` is not known yet. */
-interface Known {
-  readonly id: string;
-  readonly runtime: string;
-  readonly name: string | null;
-  readonly image: string | null;
-  readonly cgroup: string | null;
-  readonly pod: Pick<PodRecord, "namespace" | "name" | "uid" | "container"> | null;
-}
-
-export interface ContainerState extends Known {
+export interface ContainerState extends Known, Restarts {
   readonly ooms: number;
   readonly exitCode: number;
   readonly goneSince: number | null;
-  readonly mainPid: number | null;
-  /** Restarts we saw as a new main process, and those by the runtime's own count since we know it. */
-  readonly runs: number;
-  readonly told: number;
-  readonly lastTold: number | null;
 }
 
 interface Entry {
@@ -39,14 +36,8 @@ interface Entry {
   events: Series;
   present: boolean;
   goneSince: number | null;
-  mainPid: number | null;
-  runs: number;
-  told: number;
-  lastTold: number | null;
+  readonly runs: Restarts;
 }
-
-/** A container as a record or a runtime names it. */
-export type Named = Pick<ContainerRecord, "id" | "runtime" | "name" | "image">;
 
 /**
  * The drop-in metrics, which are keyed by container id. In Kubernetes a restart makes a new container: it is counted on the
@@ -80,8 +71,9 @@ export class Containers {
     this.#learn(entry, knownOf(facts, facts.pod, facts.cgroupPath));
     entry.present = true;
     entry.goneSince = null;
-    const first = entry.lastTold === null;
-    noteRun(entry, facts);
+    const first = entry.runs.lastTold === null;
+    noteRun(entry.runs, facts);
+    entry.restarts.value = restartsOf(entry.runs);
     if (first) this.#creditRestart(entry);
   }
 
@@ -109,9 +101,12 @@ export class Containers {
     if (!entry.present) entry.goneSince = now;
   }
 
-  exit(id: string, exitCode: number | null): void {
+  exit(id: string, exitCode: number | null, atSeconds: number): void {
     const entry = this.#entries.get(id);
-    if (entry !== undefined && exitCode !== null) entry.exitCode.value = exitCode;
+    if (entry === undefined) return;
+    if (exitCode !== null) entry.exitCode.value = exitCode;
+    noteExit(entry.runs, atSeconds);
+    entry.restarts.value = restartsOf(entry.runs);
   }
 
   sweep(now: number): void {
@@ -132,10 +127,7 @@ export class Containers {
       ooms: entry.ooms.value,
       exitCode: entry.exitCode.value,
       goneSince: entry.goneSince,
-      mainPid: entry.mainPid,
-      runs: entry.runs,
-      told: entry.told,
-      lastTold: entry.lastTold,
+      ...entry.runs,
     }));
   }
 
@@ -157,7 +149,6 @@ export class Containers {
     this.#unindex(entry);
   }
 
-  /** What was said before stays when it is not said again. */
   #learn(entry: Entry, said: Known): void {
     const known = merged(entry.known, said);
     if (JSON.stringify(known) === JSON.stringify(entry.known)) return;
@@ -200,16 +191,17 @@ export class Containers {
 
   /** The predecessor in the same pod was restarted: by the kubelet's count it is the next lower one that we know. */
   #creditRestart(entry: Entry): void {
-    const { known, lastTold } = entry;
+    const { known } = entry;
+    const { lastTold } = entry.runs;
     const uid = known.pod?.uid ?? null;
     if (uid === null || lastTold === null || lastTold === 0) return;
-    const attempt = (one: Entry) => one.lastTold ?? -1;
+    const attempt = (one: Entry) => one.runs.lastTold ?? -1;
     const before = this.#sameName(known)
       .filter((one) => one !== entry && one.known.pod?.uid === uid && attempt(one) < lastTold)
       .sort((left, right) => attempt(right) - attempt(left))[0];
     if (before === undefined) return;
-    before.runs++;
-    before.restarts.value = restartsOf(before);
+    before.runs.runs++;
+    before.restarts.value = restartsOf(before.runs);
   }
 
   #limitRemoved(entry: Entry): void {
@@ -225,53 +217,6 @@ export class Containers {
   }
 }
 
-const OTHER: Known = {
-  id: "other",
-  runtime: "other",
-  name: "other",
-  image: "other",
-  cgroup: "other",
-  pod: { namespace: "other", name: "other", uid: null, container: "other" },
-};
-
-function knownOf(container: Named, pod: PodRecord | null, cgroup: string | null): Known {
-  const { id, runtime, name, image } = container;
-  return {
-    id,
-    runtime,
-    name: bounded(name),
-    image: bounded(image),
-    cgroup: bounded(cgroup),
-    pod: podOf(pod),
-  };
-}
-
-function podOf(pod: PodRecord | null): Known["pod"] {
-  if (pod === null) return null;
-  const { namespace, name, uid, container } = pod;
-  return {
-    namespace: bounded(namespace),
-    name: bounded(name),
-    uid: bounded(uid),
-    container: bounded(container),
-  };
-}
-
-function bounded(value: string | null): string | null {
-  return value === null ? null : boundedValue(value);
-}
-
-function merged(before: Known, now: Known): Known {
-  return {
-    id: before.id,
-    runtime: now.runtime,
-    name: now.name ?? before.name,
-    image: now.image ?? before.image,
-    cgroup: now.cgroup ?? before.cgroup,
-    pod: mergedPod(now.pod, before.pod),
-  };
-}
-
 function relabel(entry: Entry, known: Known): void {
   entry.known = known;
   const labels = changed(entry.ooms.labels, dropInLabels(known));
@@ -282,68 +227,19 @@ function relabel(entry: Entry, known: Known): void {
 }
 
 function relabelled(series: Series, labels: Series["labels"]): Series {
-  return { labels, value: series.value, continued: series.value > 0 };
+  if (labels === series.labels) return series;
+  const { value, continued = false, earlier = [] } = series;
+  return {
+    labels,
+    value,
+    continued,
+    earlier: value > 0 ? [...earlier, series.labels].slice(-RELABELS_KNOWN) : [],
+  };
 }
 
 /** Labels that say the same stay the same object: another one would be a new series to whoever prints it. */
 function changed(before: Series["labels"], now: Series["labels"]): Series["labels"] {
   return JSON.stringify(before) === JSON.stringify(now) ? before : now;
-}
-
-function mergedPod(now: Known["pod"], before: Known["pod"]): Known["pod"] {
-  if (now === null || before === null) return now ?? before;
-  return {
-    namespace: now.namespace ?? before.namespace,
-    name: now.name ?? before.name,
-    uid: now.uid ?? before.uid,
-    container: now.container ?? before.container,
-  };
-}
-
-/** A new main process under the same id, or a higher count of the runtime, is a restart; whichever counted more is right. */
-function noteRun(entry: Entry, { mainPid, restarts }: ContainerFacts): void {
-  if (mainPid !== null && entry.mainPid !== null && mainPid !== entry.mainPid) entry.runs++;
-  entry.mainPid = mainPid ?? entry.mainPid;
-  if (restarts !== null) {
-    entry.told += Math.max(0, restarts - (entry.lastTold ?? restarts));
-    entry.lastTold = restarts;
-  }
-  entry.restarts.value = restartsOf(entry);
-}
-
-function restartsOf({ runs, told }: Pick<Entry, "runs" | "told">): number {
-  return Math.max(runs, told);
-}
-
-function nameOf({ id, name, pod }: Known): string {
-  if (pod !== null) return JSON.stringify([pod.namespace, pod.name, pod.container]);
-  return JSON.stringify(name ?? id);
-}
-
-/** missing-container-metrics c963722, docker/event_handler.go and containerd/event_handler.go: `image_id` is the image's name. */
-function dropInLabels({ id, runtime, name, image, pod }: Known): Series["labels"] {
-  const docker = runtime === "docker";
-  return {
-    docker_container_id: docker ? id : "not-a-docker-container",
-    container_short_id: id.slice(0, 12),
-    container_id: `${runtime}://${id}`,
-    name: (docker ? name : (pod?.container ?? name)) ?? "",
-    image_id: docker ? `docker-pullable://${image ?? ""}` : (image ?? ""),
-    pod: pod?.name ?? "",
-    namespace: pod?.namespace ?? "",
-  };
-}
-
-/** cAdvisor's labels as the kubelet serves them: `id` is the cgroup, `name` the runtime's name of the container. */
-function eventLabels({ id, runtime, name, image, cgroup, pod }: Known): Series["labels"] {
-  return {
-    container: pod?.container ?? "",
-    id: cgroup ?? id,
-    image: image ?? "",
-    name: pod !== null && runtime !== "docker" ? id : (name ?? id),
-    namespace: pod?.namespace ?? "",
-    pod: pod?.name ?? "",
-  };
 }
 
 function createEntry(known: Known): Entry {
@@ -356,25 +252,16 @@ function createEntry(known: Known): Entry {
     events: { labels: eventLabels(known), value: 0 },
     present: false,
     goneSince: null,
-    mainPid: null,
-    runs: 0,
-    told: 0,
-    lastTold: null,
+    runs: noRestarts(),
   };
 }
 
 function restored(state: ContainerState): Entry {
-  const { id, runtime, name, image, cgroup, pod, ooms, exitCode, ...rest } = state;
-  const entry = createEntry({ id, runtime, name, image, cgroup, pod });
-  goOn(entry.restarts, restartsOf(rest));
+  const { id, runtime, name, image, cgroup, pod, ooms, exitCode, goneSince, ...runs } = state;
+  const entry = { ...createEntry({ id, runtime, name, image, cgroup, pod }), goneSince, runs };
+  goOn(entry.restarts, restartsOf(runs));
   goOn(entry.ooms, ooms);
   goOn(entry.events, ooms);
   entry.exitCode.value = exitCode;
-  return Object.assign(entry, {
-    goneSince: rest.goneSince,
-    mainPid: rest.mainPid,
-    runs: rest.runs,
-    told: rest.told,
-    lastTold: rest.lastTold,
-  });
+  return entry;
 }

@@ -13,6 +13,7 @@ const UIDS_PER_OWNER = 3;
 export interface Series extends SeriesCount {
   value: number;
   continued?: boolean;
+  earlier?: readonly object[];
 }
 
 /** Counts one more. `old`: an earlier process told it, or it happened long before anybody could ask: no step for `increase()`. */

@@ -142,9 +142,10 @@ export class Metrics {
   exit(record: ExitRecord): void {
     const { container, pod, exitCode, verdict } = record;
     const owner = this.#book(ownerName(container, pod, null));
-    step(exitSeries(owner, verdict), secondsOf(record.at) < this.#startedAt);
+    const seconds = secondsOf(record.at);
+    step(exitSeries(owner, verdict), seconds < this.#startedAt);
     this.#containers.named(container, pod, this.#now);
-    this.#containers.exit(container.id, exitCode);
+    this.#containers.exit(container.id, exitCode, seconds);
   }
 
   container(facts: ContainerFacts, running: boolean): void {

@@ -62,12 +62,14 @@ export class Scrapers {
     reader.seconds = [...reader.seconds, nowSeconds].slice(-REGULAR_READS);
     this.#remember(name, reader);
     return {
-      holdsAtZero: (family, { labels, continued = false }) => {
-        if (reader.printed.since(family, labels) !== undefined) return false;
+      holdsAtZero: (family, { labels, continued = false, earlier = [] }) => {
+        const isPrinted = (one: object) => reader.printed.since(family, one) !== undefined;
+        if (isPrinted(labels)) return false;
         reader.printed.add(family, labels, nowSeconds);
         const since = this.#printed.since(family, labels) ?? nowSeconds;
         if (returns || scrapes) this.#printed.add(family, labels, nowSeconds);
-        return !continued && (returns || (scrapes && nowSeconds - since < YOUNG_SECONDS));
+        if (continued || earlier.some(isPrinted)) return false;
+        return returns || (scrapes && nowSeconds - since < YOUNG_SECONDS);
       },
     };
   }

@@ -191,13 +191,28 @@ test("Prometheus sees it from its first scrape on, but not when it only comes fr
   assert.equal(values("moved", 130), "513");
 });
 
-test("a counter that goes on under other labels does not begin at 0 again", () => {
-  let kills: SeriesCount[] = [];
+test("a counter that goes on under other labels does not begin at 0 again, if it was ever printed", () => {
+  let kills: SeriesCount[] = [{ labels: { container: "x" }, value: 7 }];
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
   const renderer = createMetricsRenderer(view);
-  for (const seconds of [0, 15, 30]) [...renderer.render([], seconds)];
-  kills = [{ labels: { container: "a" }, value: 7, continued: true }];
-  assert.match([...renderer.render([], 45)].join(""), /"a".*\} 7$/m);
+  const reader = { name: "prometheus", scrapes: true };
+  const page = (seconds: number) => [...renderer.render([], seconds, reader)].join("");
+  page(0);
+  const printed = kills.map(({ labels }) => labels);
+  kills = [
+    { labels: { container: "a" }, value: 7, earlier: printed },
+    { labels: { container: "b" }, value: 7, earlier: [{ container: "never" }] },
+    { labels: { container: "c" }, value: 7, continued: true },
+  ];
+  const values = [...page(15).matchAll(/"([abc])".*\} (\d)/g)].map(([, name, value]) => [
+    name,
+    value,
+  ]);
+  assert.deepEqual(values, [
+    ["a", "7"],
+    ["b", "0"],
+    ["c", "7"],
+  ]);
 });
 
 test("promtool refuses what a careless renderer would print", (t) => {

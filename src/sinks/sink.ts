@@ -79,8 +79,10 @@ export interface MetricsView {
 export interface SeriesCount {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
-  /** What it counted was already told under other labels: its beginning is no step from 0. */
+  /** An earlier process told it, or it is long past: its beginning is no step from 0. */
   readonly continued?: boolean;
+  /** The labels objects under which it counted before these, and may have been printed. */
+  readonly earlier?: readonly object[];
 }
 
 export interface LatencyHistogram {
