@@ -76,11 +76,13 @@ function run(agent: Agent, plan: Plan, steps: readonly Step[]): void {
   for (const step of steps.filter(({ at }) => at >= BEGIN)) {
     while (now + TICK < step.at) {
       now += TICK;
-      if (!isWithin(plan.crashes, now)) {
-        if (down) agent.restart(now, kept);
-        down = false;
-        agent.to(now);
+      if (isWithin(plan.crashes, now)) {
+        down = true;
+        continue;
       }
+      if (down) agent.restart(now, kept);
+      down = false;
+      agent.to(now);
     }
     now = Math.max(now, step.at);
     if (isWithin(plan.crashes, step.at)) {

@@ -36,6 +36,8 @@ interface ToldBefore {
 /** While a daemon is away, kills that wait for it are looked at again this often. */
 const LOOK_AGAIN_MICROSECONDS = SECOND / 2;
 const SOON_MICROSECONDS = SECOND;
+/** Words about a life may come in any order; after so long the first of them is not still on its way. */
+const LATE_MICROSECONDS = 10 * SECOND;
 /** Kills of which neither container nor pod is known are looked at again when a container becomes known, for so long. */
 const UNPLACED_MICROSECONDS = 60 * SECOND;
 
@@ -204,9 +206,10 @@ export class Containers {
     const around = {
       inventory: this.#inventory,
       kills: this.#kills,
-      audible: ({ sources }: Entry) => {
-        return sources.some((source) => !this.#inventory.gaps.isDeaf(source));
-      },
+      audible: ({ presence, sources }: Entry) =>
+        sources.some(
+          (source) => presence[source]?.present === true && !this.#inventory.gaps.isDeaf(source),
+        ),
       now: this.#now,
     };
     const identified = identifyKill(around, kill, at);
@@ -243,7 +246,8 @@ export class Containers {
   #touch(entry: Entry): void {
     this.#exits.set(entry.id, this.#now);
     for (const { kill, complete } of this.#kills.on(`container ${entry.id}`)) {
-      if (!complete) this.#dirty.add(kill.id);
+      const isFresh = kill.at.monotonicMicroseconds > this.#now - LATE_MICROSECONDS;
+      if (!complete || isFresh) this.#dirty.add(kill.id);
     }
     const uid = entry.facts.podUid?.value;
     for (const { kill } of uid === undefined ? [] : this.#kills.on(`pod ${uid}`)) {

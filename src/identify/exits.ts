@@ -138,7 +138,8 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
   const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills: own, strays });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
-  const listed = own.filter((one) => one.surely || (explained && isNear(one, { end: endedAt })));
+  const near = explained && !held.concluded;
+  const listed = own.filter((one) => one.surely || (near && isNear(one, { end: endedAt })));
   const blamed = listed.length === 0 && explained ? strays : listed;
   const ids = blamed.map(({ kill }) => kill.id);
   return {
@@ -174,7 +175,8 @@ function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, held: He
       const { at, victim } = kill;
       const surely = inventory.isSurely(entry, run, at);
       const main = isMain(run, victim.pid, surely);
-      return { kill, at, main, surely: surely || main === true };
+      const isItsEnd = inventory.isUntilEnd(entry, run, at);
+      return { kill, at, main, surely: isItsEnd && (surely || main === true) };
     });
 }
 

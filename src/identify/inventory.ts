@@ -103,8 +103,14 @@ export class Inventory {
     if (run.since === Number.NEGATIVE_INFINITY) return true;
     if (!isSince(run, moment)) return false;
     if (moment < run.begin) return this.#isHeard(entry, moment, run.begin);
-    const seen = run.endTold && run.end !== null ? run.end : Math.max(run.begin, run.lastAlive);
+    const seen = run.endIsOwn && run.end !== null ? run.end : Math.max(run.begin, run.lastAlive);
     return moment <= seen || this.#isHeard(entry, seen, moment);
+  }
+
+  /** Whether the end of this life, too, was in the life in which something happened at `at`. */
+  isUntilEnd(entry: Entry, { end, endTold, endIsOwn }: Run, at: Instant): boolean {
+    if (end === null || !endTold || endIsOwn) return true;
+    return this.#isHeard(entry, at.monotonicMicroseconds, end);
   }
 
   /** Whether a source that had told of it could be heard all that time. */

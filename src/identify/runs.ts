@@ -28,6 +28,8 @@ export interface Run {
   /** When it ended, or the latest moment at which it can have ended when nobody said (`endTold` is false). */
   readonly end: number | null;
   readonly endTold: boolean;
+  /** The end was told of this life, not only of the container. */
+  readonly endIsOwn: boolean;
   /** Our clock when we first heard of it. */
   readonly heardAt: number;
 }
@@ -37,6 +39,8 @@ interface Draft {
   startedAt: number | null;
   firstSeen: number;
   lastAlive: number;
+  /** When somebody last said that this is the latest life, whether it lives or not. */
+  lastNamed: number;
   restarts: number | null;
   heardAt: number;
   readonly endings: Ending[];
@@ -74,10 +78,13 @@ function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
   const draft = drafts.find((one) => sameStart(one, start, entry));
   if (draft === undefined) {
     const { pid, startedAt, firstSeen, restarts, heardAt } = start;
-    const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : start.lastSeen;
-    drafts.push({ pid, startedAt, firstSeen, lastAlive, restarts, heardAt, endings: [] });
+    const lastNamed = start.lastSeen;
+    const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : lastNamed;
+    const seen = { firstSeen, lastAlive, lastNamed };
+    drafts.push({ pid, startedAt, ...seen, restarts, heardAt, endings: [] });
     return;
   }
+  draft.lastNamed = Math.max(draft.lastNamed, start.lastSeen);
   draft.startedAt = smaller(draft.startedAt, start.startedAt);
   draft.firstSeen = Math.min(draft.firstSeen, start.firstSeen);
   draft.heardAt = Math.min(draft.heardAt, start.heardAt);
@@ -95,18 +102,19 @@ function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
   if (pid !== null && draft.pid !== pid) return false;
   if (isStartedOnce(entry)) return true;
   if (draft.startedAt !== null && startedAt !== null) {
-    return Math.abs(draft.startedAt - startedAt) <= STAMP_SLACK;
+    return isOneMoment(entry, draft.startedAt, startedAt);
   }
   if (pid !== null) return true;
   if (startedAt === null) return firstSeen >= draft.firstSeen;
   // containerd tells of a process before it executes, and Docker after; a life long over is named without a process, too.
-  const apart = Math.abs(startedAt - draft.firstSeen);
-  const first = Math.min(startedAt, draft.firstSeen);
-  return apart <= STAMP_SLACK && !endedWithin(entry, first, first + apart);
+  return isOneMoment(entry, startedAt, draft.firstSeen);
 }
 
-function endedWithin({ endings }: Entry, from: number, to: number): boolean {
-  return endings.some((ending) => endTime(ending) >= from && endTime(ending) <= to);
+/** Stamps of one start, with no end between them. */
+function isOneMoment({ endings }: Entry, one: number, other: number): boolean {
+  const [from, to] = [Math.min(one, other), Math.max(one, other)];
+  if (to - from > STAMP_SLACK) return false;
+  return !endings.some((ending) => endTime(ending) >= from && endTime(ending) <= to);
 }
 
 /** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
@@ -127,17 +135,9 @@ function joinEnding(drafts: Draft[], ending: Ending): void {
 
 function unseen(ending: Ending): Draft {
   const { pid, heardAt } = ending;
-  const firstSeen = endTime(ending);
-  const lastAlive = Number.NEGATIVE_INFINITY;
-  return {
-    pid,
-    startedAt: null,
-    firstSeen,
-    lastAlive,
-    restarts: null,
-    heardAt,
-    endings: [ending],
-  };
+  const never = Number.NEGATIVE_INFINITY;
+  const seen = { firstSeen: endTime(ending), lastAlive: never, lastNamed: never };
+  return { pid, startedAt: null, ...seen, restarts: null, heardAt, endings: [ending] };
 }
 
 /** An end without a pid goes to the life it fits best: one that ended then, or one that was on and has no end. */
@@ -172,8 +172,10 @@ function misfitOf(draft: Draft, nextBegin: number | null, ending: Ending): numbe
     // Another source's word for the same end.
     return nearest <= CLOCK_SLACK ? -1 : nearest;
   }
-  const begin = draft.startedAt ?? Number.NEGATIVE_INFINITY;
-  return Math.max(0, begin - at, nextBegin === null ? 0 : at - nextBegin);
+  const seen = draft.pid === null ? Number.NEGATIVE_INFINITY : draft.firstSeen;
+  const early = (draft.startedAt ?? seen) - at;
+  // An end may be stamped late; of a process that ends at once the start may be, by a little.
+  return Math.max(0, early * 10, nextBegin === null ? 0 : at - nextBegin);
 }
 
 function beginOf({ startedAt, firstSeen }: Draft): number {
@@ -192,6 +194,7 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
     const first = endings.find(isTold) ?? endings[0];
     const end = first === undefined ? null : endTime(first);
     const endTold = first !== undefined && isTold(first);
+    const named = endings.some((ending) => isTold(ending) && ending.pid !== null);
     const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
     const once = startedOnce && drafts.length === 1;
     const from = draft.startedAt ?? unknown;
@@ -199,20 +202,10 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
     const since = once ? Number.NEGATIVE_INFINITY : begin;
     const live = draft.startedAt !== null && draft.firstSeen - draft.startedAt <= STAMP_SLACK;
     const seenAlive = pid !== null || live;
+    const endIsOwn = endTold && end !== null && (once || named || draft.lastNamed >= end);
     before = end;
-    return {
-      pid,
-      from,
-      begin,
-      since,
-      seenAlive,
-      lastAlive,
-      restarts,
-      endings,
-      end,
-      endTold,
-      heardAt,
-    };
+    const ends = { endings, end, endTold, endIsOwn };
+    return { pid, from, begin, since, seenAlive, lastAlive, restarts, ...ends, heardAt };
   });
 }
 
@@ -228,7 +221,9 @@ function isTold({ source, exitCode }: Ending): boolean {
  */
 export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Run | null {
   const moment = at.monotonicMicroseconds;
-  const own = runs.filter((run) => run.pid !== null && run.pid === pid && isAround(run, moment));
+  const own = runs.filter(
+    (run, index) => run.pid !== null && run.pid === pid && isAround(run, runs[index + 1], moment),
+  );
   if (own.length > 0) return own.at(-1) ?? null;
   if (isAmbiguous(runs, at)) return null;
   const index = runs.findLastIndex(({ from }) => from <= moment);
@@ -254,10 +249,10 @@ export function isSince({ since }: Run, moment: number): boolean {
 function isAmbiguous(runs: readonly Run[], at: Instant): boolean {
   const { monotonicMicroseconds: moment, uncertaintyMicroseconds: spread } = at;
   if (spread <= CLOCK_SLACK) return false;
-  const earliest = (one: Run) => Math.min(one.from, one.since);
-  const could = runs.filter(
-    (one) => earliest(one) <= moment + spread && (one.end === null || one.end >= moment - spread),
-  );
+  const could = runs.filter((one, index) => {
+    const until = one.end ?? runs[index + 1]?.from ?? Number.POSITIVE_INFINITY;
+    return Math.min(one.from, one.since) <= moment + spread && until >= moment - spread;
+  });
   return could.length > 1;
 }
 
@@ -280,6 +275,7 @@ export function runNear(runs: readonly Run[], moment: number): Run | null {
   return moment - run.end < next.from - moment ? run : next;
 }
 
-function isAround({ from, end }: Run, moment: number): boolean {
-  return moment >= from - STAMP_SLACK && (end === null || moment <= end + STAMP_SLACK);
+function isAround({ from, end }: Run, next: Run | undefined, moment: number): boolean {
+  const until = end ?? next?.from ?? Number.POSITIVE_INFINITY;
+  return moment >= from - STAMP_SLACK && moment <= until + STAMP_SLACK;
 }
