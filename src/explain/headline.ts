@@ -48,10 +48,12 @@ function placeText({ scope, limitWords }: Story): string {
 function subject(story: Story): string {
   const { victim, report, group } = story;
   const count = report?.kills.length ?? 0;
-  const words = victim?.words ?? "a process";
-  if (group && count > 1)
-    return `${countText(count, "process", "processes")} with ${words} killed as a group`;
-  return `${words} killed`;
+  const first = report?.kills[0]?.victim;
+  if (group && count > 1 && first !== undefined) {
+    const chosen = processText(first.comm, first.pid ?? first.tid);
+    return `${countText(count, "process", "processes")} with ${chosen} killed as a group`;
+  }
+  return `${victim?.words ?? "a process"} killed`;
 }
 
 function reason(story: Story): string {

@@ -71,10 +71,7 @@ test("members of a group kill are one story", () => {
   );
   const text = renderKills(kills);
   assert.match(text, /^2 kills in 1 run of the OOM killer, 1 kind\n/);
-  assert.match(
-    text,
-    /2 processes killed together; the one that was chosen:\n2 processes with query\[13\]/,
-  );
+  assert.match(text, /\n\n2 processes with query\[13\] killed as a group/);
 });
 
 test("law: no line is wider than the terminal, whatever the names", () => {
@@ -129,7 +126,7 @@ test("colour marks the same text, and only colour", () => {
 test("a kill without an explanation is still a line", () => {
   assert.equal(
     renderKill(explained()),
-    "worker killed for memory\n  2026-11-21 03:12:44Z | worker-3 | pod shop/cart-0 | api\n",
+    "worker killed for memory\n  2026-11-21 03:12:44Z | worker-3 | pod shop/cart-0 | container api\n",
   );
 });
 

@@ -78,11 +78,9 @@ function spanText({ kills }: Fold): string {
 
 function foldLines(fold: Fold, options: LayoutOptions): string[] {
   const count = fold.kills.length;
-  if (count === 1) return killLines(fold.shown, options);
-  const what =
-    fold.incidents === 1
-      ? `${count} processes killed together; the one that was chosen:`
-      : `${count} kills of this kind; the last one:`;
+  // The headline of a group kill has the number of its members.
+  if (count === 1 || fold.incidents === 1) return killLines(fold.shown, options);
+  const what = `${count} kills of this kind; the last one:`;
   return [options.styles.faint(cut(what, options.width)), ...killLines(fold.shown, options)];
 }
 
@@ -112,17 +110,27 @@ function whereLines(kill: ExplainedKill, { width }: LayoutOptions): string[] {
   return line.length <= width - 2 ? [`  ${line}`] : parts.map((part) => `  ${part}`);
 }
 
-function whereParts({ at, node, pod, container, unit, cgroup }: ExplainedKill): string[] {
-  const named = pod?.name == null ? null : [pod.namespace, pod.name].filter((part) => part != null);
-  const owner = named === null ? (container?.name ?? unit ?? null) : `pod ${named.join("/")}`;
+function whereParts(kill: ExplainedKill): string[] {
+  const { at, node } = kill;
   const parts = [
     at === null ? "time not in the text" : at.replace("T", " ").replace(/\.\d+Z$/, "Z"),
     node,
-    owner,
-    pod?.container ?? null,
-    owner === null && cgroup.path !== "/" ? cgroup.path : null,
+    ...ownerParts(kill),
   ];
   return parts.flatMap((part) => (part === null ? [] : [cleanMiddle(part, 300)]));
+}
+
+/** Whose it was: by name where a runtime told it, else by what the cgroup's path has. */
+function ownerParts({ pod, container, unit, cgroup }: ExplainedKill): (string | null)[] {
+  const id = container === null ? null : (container.name ?? container.id.slice(0, 12));
+  if (pod !== null) {
+    const name = [pod.namespace, pod.name].filter((part) => part !== null).join("/");
+    const whose = pod.name === null ? `pod with uid ${pod.uid ?? "unknown"}` : `pod ${name}`;
+    const within = pod.container ?? id;
+    return [whose, within === null ? null : `container ${within}`];
+  }
+  if (id !== null) return [`container ${id}`];
+  return [unit ?? (cgroup.path === "/" ? null : cgroup.path)];
 }
 
 function storyLines(explanation: Explanation, options: LayoutOptions): string[] {
@@ -146,7 +154,7 @@ function section(
 function allFindingLines({ findings }: Explanation, options: LayoutOptions): string[] {
   const shown = options.details ? findings : findings.slice(0, FINDINGS_SHORT);
   const rest = findings.length - shown.length;
-  const more = `  - ${countText(rest, "more finding")} with --details.`;
+  const more = `  - ${countText(rest, "more finding")} with 'explain --all'.`;
   const lines = shown.flatMap((one) => findingLines(one, options));
   return rest > 0 ? [...lines, options.styles.faint(more)] : lines;
 }

@@ -16,8 +16,9 @@ test("one incident, not many: how many died, and why together", () => {
   const { findings, confidences, evidence, advice } = says(group, story(killed));
   assert.deepEqual(findings, [
     "This was a group kill: 2 processes died together, because memory.oom.group is set.",
+    "The whole container died with it, so it is restarted and its status says OOMKilled.",
   ]);
-  assert.deepEqual(confidences, ["certain"]);
+  assert.deepEqual(confidences, ["certain", "likely"]);
   assert.match(evidence[0] ?? "", /^memory\.oom\.group of \/kubepods\.slice/);
   assert.match(advice[0] ?? "", /turn it off \(kubelet: singleProcessOOMKill: true/);
 });
@@ -25,8 +26,13 @@ test("one incident, not many: how many died, and why together", () => {
 test("a member is told that it was not the one that was chosen", () => {
   const member = storyOfReport(killed, killed.kills[1] ?? null, NO_HISTORY);
   const { findings, evidence } = says(group, member);
-  assert.equal(findings[1], "This process was not chosen: it died as a member of the group.");
-  assert.equal(evidence[1], "the kernel chose query (13)");
+  assert.equal(findings[2], "This process was not chosen: it died as a member of the group.");
+  assert.equal(evidence[2], "the kernel chose query (13)");
+});
+
+test("a group inside a container is not the whole of it", () => {
+  const part = { ...killed, groupCgroup: `${CONTAINER_PATH}/jobs/one` };
+  assert.equal(says(group, story(part)).findings.length, 1);
 });
 
 test("a kill alone is no group kill", () => {

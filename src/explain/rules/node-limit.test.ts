@@ -30,6 +30,6 @@ test("memory that is not processes' is not cured by more memory for them", () =>
 
 test("a protected process is another rule's, a cgroup's limit none of this one's", () => {
   const tasks = [task("agent", 9, 700, { oomScoreAdj: -999 }), task("web", 20, 10)];
-  assert.deepEqual(says(nodeLimit, story(nodeReport({ tasks }))).advice, []);
+  assert.deepEqual(says(nodeLimit, story(nodeReport({ tasks }))).findings, []);
   assert.deepEqual(says(nodeLimit, story(report())).findings, []);
 });

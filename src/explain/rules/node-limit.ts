@@ -10,7 +10,7 @@ export const nodeLimit: Rule = {
     const { tasks, constraint, scope } = story;
     if (constraint !== "none" || story.sysrq || scope !== "node") return null;
     const [largest, second] = tasks.toSorted((a, b) => b.rssBytes - a.rssBytes);
-    if (largest === undefined) return null;
+    if (largest === undefined || isProtected(largest, story)) return null;
     const total = story.anatomy?.totalBytes ?? null;
     const small = total !== null && largest.rssBytes < total * SMALL;
     const who = `${processText(largest.comm, largest.pid)} with ${bytesText(largest.rssBytes)}`;
@@ -31,7 +31,7 @@ export const nodeLimit: Rule = {
 
 /** A tenth of the machine: below, no process alone is to blame. */
 const SMALL = 0.1;
-/** Such a process is protected on purpose; rules/protected.ts speaks of it. */
+/** Such a process is protected on purpose. */
 const PROTECTED = -900;
 
 /** No one to contain. What is not processes' memory has rules of its own, and so has memory that may not be used. */
@@ -44,8 +44,12 @@ function spread({ anatomy }: Story) {
   );
 }
 
-function contain({ comm, rssBytes, oomScoreAdj }: TaskRow) {
-  if ((oomScoreAdj ?? 0) <= PROTECTED) return null;
+/** Then rules/protected.ts tells of it. */
+function isProtected(task: TaskRow, { row }: Story): boolean {
+  return (task.oomScoreAdj ?? 0) <= PROTECTED && row !== null && task.rssBytes > row.rssBytes;
+}
+
+function contain({ comm, rssBytes }: TaskRow) {
   const size = quantityText(roundedUp(rssBytes));
   return advice(
     `Put a memory limit on ${processText(comm, null)}, a little above what it should need (it holds ${bytesText(rssBytes)} now; ${size} would have stopped it about here).`,

@@ -9,7 +9,7 @@ test("a protected process that holds more than the victim is named", () => {
   const of = nodeReport({ tasks: [agent(700, -999), task("web", 20, 12)] });
   const { findings, confidences, evidence, advice } = says(protectedProcesses, story(of));
   assert.deepEqual(findings, [
-    "1 process protected by oom_score_adj holds more than the victim: 700 MiB, most of it agent[9] (700 MiB).",
+    "1 process protected by oom_score_adj holds more than the victim: 700 MiB, agent[9] (700 MiB, 70 % of the machine).",
   ]);
   assert.deepEqual(confidences, ["certain"]);
   assert.deepEqual(evidence, ["agent[9] oom_score_adj -999"]);

@@ -1,5 +1,5 @@
 import { advice, finding, type Rule, told } from "../rule.ts";
-import { bytesText, countText, processText } from "../words.ts";
+import { bytesText, countText, percentText, processText } from "../words.ts";
 
 const MIB = 1024 * 1024;
 /** Below this a process is practically never chosen. */
@@ -8,20 +8,23 @@ const PROTECTED = -900;
 /** Processes that the kernel must not or hardly may choose, when they are what fills memory. */
 export const protectedProcesses: Rule = {
   name: "protected",
-  tell: ({ tasks, row, sysrq }) => {
+  tell: ({ tasks, row, sysrq, anatomy }) => {
     const safe = tasks.filter((task) => (task.oomScoreAdj ?? 0) <= PROTECTED);
     const largest = safe.toSorted((a, b) => b.rssBytes - a.rssBytes)[0];
     if (largest === undefined || sysrq) return null;
     const held = safe.reduce((sum, task) => sum + task.rssBytes, 0);
     if (held < 16 * MIB || (row !== null && held < row.rssBytes / 4)) return null;
     const bigger = row !== null && largest.rssBytes > row.rssBytes;
+    const share = anatomy?.of === "node" ? anatomy.totalBytes : null;
+    const size = `${bytesText(largest.rssBytes)}${share === null ? "" : `, ${percentText(largest.rssBytes, share)} of the machine`}`;
     const verb = safe.length === 1 ? "holds" : "hold";
     const who = processText(largest.comm, largest.pid);
+    const most = safe.length === 1 ? `${who} (${size})` : `most of it ${who} (${size})`;
     return told(
       [
         finding(
           "certain",
-          `${countText(safe.length, "process", "processes")} protected by oom_score_adj ${verb}${bigger ? " more than the victim" : " memory too"}: ${bytesText(held)}, most of it ${who} (${bytesText(largest.rssBytes)}).`,
+          `${countText(safe.length, "process", "processes")} protected by oom_score_adj ${verb}${bigger ? " more than the victim" : " memory too"}: ${bytesText(held)}, ${most}.`,
           [`${who} oom_score_adj ${largest.oomScoreAdj ?? 0}`],
         ),
       ],

@@ -6,7 +6,7 @@ import { CONTAINER_PATH, killOf, MIB, nodeReport, report, says, story, task } fr
 import { runtime } from "./runtime.ts";
 
 const named = (comm: string, of = report) => {
-  const row = task(comm, 11, 90);
+  const row = task(comm, 11, of === nodeReport ? 700 : 90);
   return says(runtime, story(of({ tasks: [row], kills: [killOf(row)] })));
 };
 
@@ -39,6 +39,13 @@ test("where no limit was hit the setting names none", () => {
     assert.equal(advice.length, 1, comm);
     assert.doesNotMatch(advice[0] ?? "", /\blimit\b/, comm);
   }
+});
+
+test("a victim that did not fill memory is not told to bound itself", () => {
+  const tasks = [task("agent", 9, 700, { oomScoreAdj: -999 }), task("java", 20, 12)];
+  const { findings, advice } = says(runtime, story(nodeReport({ tasks })));
+  assert.equal(findings.length, 1);
+  assert.deepEqual(advice, []);
 });
 
 test("an unknown name is no runtime, and a part of a known name neither", () => {

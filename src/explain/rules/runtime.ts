@@ -1,10 +1,12 @@
+import { isInnocent } from "../innocence.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import { runtimeOf } from "../runtimes.ts";
 
 /** What the victim runs on, and the setting that bounds it from within. */
 export const runtime: Rule = {
   name: "runtime",
-  tell: ({ victim, limitBytes, scope, sysrq, group, report, kill }) => {
+  tell: (story) => {
+    const { victim, limitBytes, scope, sysrq, group, report, kill } = story;
     if (victim === null || sysrq) return null;
     if (group && report !== null && kill !== null && report.kills[0] !== kill) return null;
     const known = runtimeOf(victim.comm);
@@ -16,7 +18,7 @@ export const runtime: Rule = {
           "by the name of its process",
         ]),
       ],
-      [advice(known.setting(own), known.reason)],
+      [isInnocent(story) ? null : advice(known.setting(own), known.reason)],
     );
   },
 };
