@@ -69,6 +69,7 @@ const BUGS: Readonly<Record<string, () => Planted>> = {
         kills: [],
         watchingSince: 0,
         wallOffset: null,
+        toldBefore: [],
         savedAt: 0,
       },
   }),

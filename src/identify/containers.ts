@@ -23,6 +23,7 @@ export interface ContainersState {
   readonly kills: readonly ToldKill[];
   readonly watchingSince: number | null;
   readonly wallOffset: number | null;
+  readonly toldBefore: readonly ToldBefore[];
   /** When it was saved (µs, monotonic). */
   readonly savedAt: number;
 }
@@ -63,11 +64,12 @@ export class Containers {
   /** Containers with an end to tell, and when to look. */
   readonly #exits = new Map<string, number>();
   /** Exits told by an earlier process, until the clocks are known. */
-  readonly #toldBefore: ToldBefore[] = [];
+  readonly #toldBefore: ToldBefore[];
 
   constructor(state: ContainersState | null) {
     this.#inventory = new Inventory(state?.inventory ?? null);
     this.#watchingSince = state?.watchingSince ?? null;
+    this.#toldBefore = [...(state?.toldBefore ?? [])];
     this.#wallOffset = state?.wallOffset ?? null;
     if (state !== null) this.#resume(state);
     for (const kill of state?.kills ?? []) this.#file(kill, null);
@@ -189,6 +191,7 @@ export class Containers {
       kills: [...this.#kills.all()].map(({ kill }) => kill),
       watchingSince: this.#watchingSince,
       wallOffset: this.#wallOffset,
+      toldBefore: [...this.#toldBefore],
       savedAt: this.#now,
     };
   }

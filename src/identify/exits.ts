@@ -193,9 +193,10 @@ function strayKills(
   const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
   const alone = uid !== null && isAlone(inventory, entry, uid);
   const runs = inventory.runs(entry);
-  const between = kills
-    .on(`container ${entry.id}`)
-    .filter(({ kill }) => runAt(runs, kill.at, kill.victim.pid) === null);
+  const between = kills.on(`container ${entry.id}`).filter(({ kill }) => {
+    const other = runAt(runs, kill.at, kill.victim.pid);
+    return other !== run && (other === null || !inventory.isSurely(entry, other, kill.at));
+  });
   return [
     ...between.map(({ kill }) => ({ kill, surely: false })),
     ...ofPod.map(({ kill }) => ({ kill, surely: alone })),

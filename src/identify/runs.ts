@@ -98,7 +98,7 @@ function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
 }
 
 function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
-  const { pid, startedAt, firstSeen } = start;
+  const { pid, startedAt, firstSeen, lastSeen } = start;
   if (pid !== null && draft.pid !== pid) return false;
   if (isStartedOnce(entry)) return true;
   if (draft.startedAt !== null && startedAt !== null) {
@@ -106,7 +106,9 @@ function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
   }
   if (pid !== null) return true;
   if (startedAt === null) return firstSeen >= draft.firstSeen;
-  // containerd tells of a process before it executes, and Docker after; a life long over is named without a process, too.
+  // From its start until it is named as the latest there was no other.
+  if (startedAt <= draft.firstSeen && draft.firstSeen <= lastSeen) return true;
+  // containerd tells of a process before it executes, and Docker after.
   return isOneMoment(entry, startedAt, draft.firstSeen);
 }
 

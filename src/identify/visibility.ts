@@ -29,7 +29,7 @@ export interface Circumstances {
 /** Whether anybody could notice: did the container's main process outlive the kill? */
 export function visibilityOf(kill: Circumstances): Visibility {
   const { run, over, audible, now } = kill;
-  if (kill.main === true || kill.mainKilled) return "visible";
+  if (kill.main === true || (kill.mainKilled && kill.surely)) return "visible";
   const at = kill.at.monotonicMicroseconds;
   if (run === null) return kill.known && now < at + OUTLIVED_MICROSECONDS ? "pending" : "unknown";
   const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
