@@ -122,6 +122,21 @@ export class LabContainerd {
       : `${this.cgroup}/kubepods/burstable/pod${podUid}`;
   }
 
+  /** Starts a container without the CRI, in another namespace, as `ctr` and nerdctl do. */
+  runBare(name: string, command: readonly string[], limitMebibytes: number): void {
+    const snapshotter = this.#snapshotter();
+    this.#ctr("default", "images", "import", "--snapshotter", snapshotter, this.#file("box.tar"));
+    const limit = String(limitMebibytes * 1024 * 1024);
+    const options = ["--detach", "--snapshotter", snapshotter, "--memory-limit", limit];
+    const place = ["--cgroup", `${this.cgroup}/bare/${name}`];
+    this.#ctr("default", "run", ...options, ...place, IMAGE, name, ...command);
+  }
+
+  #ctr(namespace: string, ...words: readonly string[]): void {
+    const where = ["--address", this.socket, "--namespace", namespace];
+    execFileSync("ctr", [...where, ...words], { stdio: "pipe" });
+  }
+
   #file(name: string): string {
     return join(this.directory, name);
   }
@@ -137,10 +152,7 @@ export class LabContainerd {
   #importImage(): void {
     const archive = this.#file("box.tar");
     buildImageArchive(archive, IMAGE, this.#file("build"));
-    const snapshotter = this.#snapshotter();
-    const where = ["--address", this.socket, "--namespace", "k8s.io"];
-    const args = [...where, "images", "import", "--snapshotter", snapshotter, archive];
-    execFileSync("ctr", args, { stdio: "pipe" });
+    this.#ctr("k8s.io", "images", "import", "--snapshotter", this.#snapshotter(), archive);
   }
 
   /** overlayfs wants a file system below it that is not an overlay itself; `native` copies each image. */

@@ -7,8 +7,6 @@ const LIMIT_MEBIBYTES = 15;
 /** containerd's own test of its OOM events (integration/oom_linux_test.go, TestOOMEventMonitor). */
 const COMMAND = ["dd", "if=/dev/zero", "of=/dev/null", "bs=20M"];
 const PATIENCE_MILLISECONDS = 90_000;
-/** Attempts of one round: a crash of the daemon may leave a half-made container with the name. */
-const ATTEMPTS = 10;
 
 /** A container that ended, and what containerd said of it. */
 export interface ContainerDeath {
@@ -64,7 +62,8 @@ export class PodStorm {
 
   async #round(place: Place): Promise<ContainerDeath> {
     const { pod } = place;
-    for (let tried = 0; tried < ATTEMPTS; tried++) {
+    // A daemon that is away is waited for; one that died may have left a half-made container with the name.
+    for (const until = Date.now() + PATIENCE_MILLISECONDS; Date.now() < until; ) {
       const attempt = place.attempt++;
       const id = await this.#start(place, attempt);
       const status = id === null ? null : await this.#end(id);
@@ -74,7 +73,7 @@ export class PodStorm {
       const { uid: podUid, namespace } = pod;
       return { id, name: NAME, pod: pod.name, podUid, namespace, attempt, exitCode, reason };
     }
-    throw new Error(`${pod.name}: no container could be started in ${ATTEMPTS} attempts`);
+    throw new Error(`${pod.name}: no container could be started`);
   }
 
   /** `null` when the daemon died before it had made the container. */
@@ -111,10 +110,17 @@ async function orAbsent<Value>(call: () => Promise<Value>): Promise<Value | null
   try {
     return await call();
   } catch (error) {
-    if (!(error instanceof HostError) || !ABSENT.includes(error.code)) throw error;
+    if (!(error instanceof HostError) || !isAbsence(error)) throw error;
     await sleep(100);
     return null;
   }
+}
+
+/** Answered by a daemon that has just begun. */
+const BEGINNING = "server is not initialized yet";
+
+function isAbsence({ code, message }: HostError): boolean {
+  return ABSENT.includes(code) || message.includes(BEGINNING);
 }
 
 const ABSENT = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ECANCELED", "ENOENT"];

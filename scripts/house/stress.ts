@@ -3,8 +3,14 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { LabContainerd, whyNoContainerd } from "../../lab/containerd.ts";
 import { type ContainerDeath, PodStorm } from "../../lab/pod-storm.ts";
-import { openStream, podAgent, untilTold } from "../../test/e2e/support/pod-agent.ts";
-import { type Judgement, judge, NOTHING_JUDGED, sum } from "../../test/e2e/support/pod-judge.ts";
+import { ContainerAgent } from "../../test/e2e/support/container-agent.ts";
+import {
+  type Judgement,
+  judge,
+  NOTHING_JUDGED,
+  sum,
+  untilTold,
+} from "../../test/e2e/support/pod-judge.ts";
 import { table } from "../../test/e2e/support/pod-table.ts";
 import { say } from "./print.ts";
 
@@ -64,19 +70,19 @@ function keep(state: State): void {
 
 async function session(begun: State, isStopped: () => boolean): Promise<State> {
   const containerd = await LabContainerd.start();
-  const agent = await podAgent(containerd);
+  const { socket } = containerd;
+  let agent: ContainerAgent | null = null;
   let state = begun;
   try {
-    await agent.start();
-    const stream = await openStream(agent);
+    agent = await ContainerAgent.start({ containerd: socket, cri: socket });
     const storm = await PodStorm.create(containerd, wanted.pods);
     const runtime = await containerd.version();
     while (state.roundsDone < wanted.rounds && !isStopped()) {
       const rounds = Math.min(ROUNDS_AT_ONCE, wanted.rounds - state.roundsDone);
       const started = Date.now();
       const deaths = await oneStep(storm, rounds, state);
-      await untilTold(stream, deaths);
-      const records = stream.events.splice(0).map(({ record }) => record);
+      await untilTold(agent, deaths);
+      const records = agent.events.splice(0).map(({ record }) => record);
       state = {
         ...state,
         runtime,
@@ -86,12 +92,11 @@ async function session(begun: State, isStopped: () => boolean): Promise<State> {
       };
       keep(state);
     }
-    const { unaccounted } = await agent.ledger();
+    const { unaccounted } = await agent.agent.ledger();
     state = { ...state, unaccounted: state.unaccounted + Math.abs(unaccounted ?? 0) };
     storm.close();
-    await stream.close();
   } finally {
-    await agent.dispose();
+    await agent?.dispose();
     await containerd.dispose();
   }
   state = { ...state, sessions: state.sessions + 1 };

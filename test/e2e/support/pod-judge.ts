@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerDeath } from "../../../lab/pod-storm.ts";
 import type { ExitRecord, KillRecord, OutputRecord } from "../../../src/model/record.ts";
+import type { StreamEvent } from "./event-stream.ts";
 
 /** What the agent told of containers that are known to have been killed, counted; `complaints` say what was wrong where. */
 export interface Judgement {
@@ -33,6 +35,23 @@ export const NOTHING_JUDGED: Judgement = {
   rightVerdict: 0,
   complaints: [],
 };
+
+/** Waits until the end of each of these containers has been told, and a moment longer: nothing may come twice. */
+export async function untilTold(
+  { events }: { readonly events: readonly StreamEvent[] },
+  deaths: readonly ContainerDeath[],
+): Promise<void> {
+  const missing = new Set(deaths.map(({ id }) => id));
+  let read = 0;
+  for (const until = Date.now() + 30_000; missing.size > 0 && Date.now() < until; ) {
+    for (; read < events.length; read++) {
+      const record = events[read]?.record;
+      if (record?.type === "exit") missing.delete(record.container.id);
+    }
+    await sleep(100);
+  }
+  await sleep(2_500);
+}
 
 const LIMIT_BYTES = 15 * 1024 * 1024;
 const COMPLAINTS_KEPT = 100;
