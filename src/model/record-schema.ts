@@ -121,7 +121,57 @@ export const userspaceKillRecordSchema = z.strictObject({
   reason: known,
 });
 
-/** Every line that any command prints as JSON. */
+/** At most 200 characters: names in them are cut. */
+const sentence = z.string().min(1);
+
+const explanationSchema = z.strictObject({
+  headline: z.string().min(1).max(120),
+  findings: z.array(
+    z.strictObject({
+      rule: id,
+      confidence: z.enum(["certain", "likely", "possible"]),
+      sentence,
+      evidence: z.array(z.string()),
+    }),
+  ),
+  advice: z.array(z.strictObject({ rule: id, sentence, reason: sentence })),
+  memory: z
+    .strictObject({
+      of: z.enum(["cgroup", "node"]),
+      totalBytes: count,
+      parts: z.array(z.strictObject({ name: z.string().min(1), bytes: count })),
+    })
+    .nullable(),
+  ranking: z
+    .array(
+      z.strictObject({
+        pid: count,
+        comm: z.string(),
+        badness: z.int().nullable(),
+        rssBytes: count,
+        swapBytes: bytes,
+        oomScoreAdj: z.int().min(-1000).max(1000).nullable(),
+        victim: z.boolean(),
+        trigger: z.boolean(),
+      }),
+    )
+    .max(20),
+  taskCount: count.nullable(),
+  rankingAgrees: z.boolean().nullable(),
+});
+
+/** A kill with its story: `show --json`, `explain --json`, `/api/v1/kills/ID`. One read from a text may lack time and place. */
+export const explainedKillSchema = z.strictObject({
+  ...killRecordSchema.shape,
+  at: instant.nullable(),
+  node: known,
+  bootId: known,
+  explanation: explanationSchema.nullable(),
+  /** Where in which text it stands; only `explain` tells, and `null` is a recorded kill. */
+  log: z.strictObject({ file: z.string(), line: z.int().positive() }).nullable().optional(),
+});
+
+/** Every line that any command prints as JSON, but for kills with their explanation. */
 export const outputRecordSchema = z.discriminatedUnion("type", [
   killRecordSchema,
   exitRecordSchema,
@@ -134,5 +184,9 @@ export const outputRecordSchema = z.discriminatedUnion("type", [
 export function recordsJsonSchema(): Record<string, unknown> {
   const title = "Records of oomwitness";
   const description = "One JSON object a line. Unknown is null, never 0 or an empty string.";
-  return { title, description, ...z.toJSONSchema(outputRecordSchema) };
+  return {
+    title,
+    description,
+    ...z.toJSONSchema(z.union([outputRecordSchema, explainedKillSchema])),
+  };
 }
