@@ -285,6 +285,13 @@ test("a record speaks of pods and containers by name, its report of sizes", () =
   assert.ok(alone.findings.some(({ rule }) => rule === "lost-evidence"));
 });
 
+test("a path that the text has cut off is the container's, no ancestor's", () => {
+  const limitCgroup = CONTAINER_PATH.slice(0, -20);
+  const { headline, findings } = explainReport(report({ limitCgroup }), killOf(WORKER));
+  assert.match(headline, /container 5f1d3c9a4b7e hit its limit/);
+  assert.ok(!findings.some(({ rule }) => rule === "ancestor"));
+});
+
 test("what undoes the cause comes before what enlarges the room", () => {
   const trigger = {
     comm: "runc",

@@ -1,7 +1,7 @@
 import type { Story } from "./story.ts";
 
-/** A victim that holds less than this of the whole did not fill it. */
-const LITTLE = 0.25;
+/** A process that holds less than this part of the whole did not fill it. */
+export const LITTLE = 0.25;
 
 /** The victim is not what filled memory: what would bound it helps nobody. */
 export function isInnocent({ anatomy, row }: Story): boolean {

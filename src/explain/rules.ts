@@ -14,6 +14,7 @@ import { lowered } from "./rules/lowered.ts";
 import { memoryVolume } from "./rules/memory-volume.ts";
 import { nodeLimit } from "./rules/node-limit.ts";
 import { noneKillable } from "./rules/none-killable.ts";
+import { numa } from "./rules/numa.ts";
 import { pageCache } from "./rules/page-cache.ts";
 import { panic } from "./rules/panic.ts";
 import { pattern } from "./rules/pattern.ts";
@@ -37,6 +38,7 @@ export const RULES: readonly Rule[] = [
   // What ran out, and whether that is new.
   limit,
   ancestor,
+  numa,
   lowered,
   pattern,
   group,

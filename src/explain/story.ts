@@ -88,12 +88,14 @@ function tell(
 ): Story {
   const victim = victimOf(report, kill, record);
   const row = report === null || victim === null ? null : victimRow(report, victim.tid, victim.pid);
-  const limitPath = report?.limitCgroup ?? record?.limit.cgroup ?? statsPath(report);
   const victimPath = kill?.cgroupPath ?? record?.cgroup.path ?? null;
+  const said = report?.limitCgroup ?? record?.limit.cgroup ?? statsPath(report);
+  const limitPath = isCutOff(said, victimPath) ? victimPath : said;
   const constraint = report?.constraint ?? record?.limit.constraint ?? null;
   const limitPlace = limitPath === null ? null : placeOf(limitPath);
   const victimPlace = victimPath === null ? null : placeOf(victimPath);
-  const scope = record?.limit.scope ?? scopeOf(constraint, limitPath, victimPath);
+  const told = limitPath === said ? (record?.limit.scope ?? null) : null;
+  const scope = told ?? scopeOf(constraint, limitPath, victimPath);
   return {
     report,
     kill,
@@ -119,6 +121,12 @@ function tell(
     sysrq: report?.sysrq ?? false,
     group: report?.groupCgroup != null || record?.incident.group === true,
   };
+}
+
+/** The end of a long path is missing in the text: it ends within a name of the other one. */
+function isCutOff(path: string | null, whole: string | null): boolean {
+  if (path === null || whole === null || path === "/") return false;
+  return whole.length > path.length && whole.startsWith(path) && !isBelow(whole, path);
 }
 
 /** The kernel prints the statistics of the cgroup whose limit was hit; before 5.3 of those below, too, and its own first. */

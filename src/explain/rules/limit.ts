@@ -9,7 +9,13 @@ export const limit: Rule = {
   tell: (story) => {
     if (story.sysrq || story.constraint === null) return null;
     if (story.constraint === "memcg") return memcg(story);
-    return told([finding("certain", nodeSentence(story), nodeEvidence(story))]);
+    // rules/numa.ts tells of a part of the machine.
+    if (story.constraint !== "none") return null;
+    return told([
+      finding("certain", nodeSentence(story), [
+        "constraint=CONSTRAINT_NONE, or 'Out of memory' without 'Memory cgroup'",
+      ]),
+    ]);
   },
 };
 
@@ -55,28 +61,13 @@ function raise(story: Story) {
 }
 
 function nodeSentence(story: Story): string {
-  const { report, scope } = story;
+  const { report } = story;
   const usable = report?.node?.usableBytes ?? null;
   const size = usable === null ? "" : ` (${bytesText(usable)} usable)`;
-  if (scope === "cpuset")
-    return `The memory of the NUMA nodes allowed by the cpuset ran out${size}.`;
-  if (scope === "mempolicy")
-    return `The memory of the NUMA nodes allowed by a memory policy ran out${size}.`;
   const free = story.anatomy?.freeBytes ?? null;
   const left =
     usable === null || free === null
       ? ""
       : `: ${bytesText(free)} free (${percentText(free, usable)})`;
   return `The whole machine ran out of memory${size}${left}. No cgroup's limit was involved.`;
-}
-
-function nodeEvidence(story: Story): string[] {
-  switch (story.constraint) {
-    case "cpuset":
-      return ["constraint=CONSTRAINT_CPUSET"];
-    case "memory_policy":
-      return ["constraint=CONSTRAINT_MEMORY_POLICY"];
-    default:
-      return ["constraint=CONSTRAINT_NONE, or 'Out of memory' without 'Memory cgroup'"];
-  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { facts, recordStory, report, says, story } from "../testing.ts";
+import { facts, killOf, recordStory, report, says, story, WORKER } from "../testing.ts";
 import { lostEvidence } from "./lost-evidence.ts";
 
 test("a kill without a report is told as such", () => {
@@ -25,6 +25,17 @@ test("suppressed messages and unread lines are no absence of kills", () => {
     "2 rows of the task table could not be read.",
   ]);
   assert.match(advice[0] ?? "", /kernel's counters, not by its log/);
+});
+
+test("a text that has the reaper's line only, the selection, or the summary says so", () => {
+  for (const [outcome, words] of [
+    ["reaped", /only the line of the OOM reaper/],
+    ["selected", /whom the kernel selected/],
+    ["summary", /the kernel's summary/],
+  ] as const) {
+    const of = report({ outcome, kills: [killOf(WORKER, { outcome })] });
+    assert.match(says(lostEvidence, story(of)).findings[0] ?? "", words);
+  }
 });
 
 test("a whole report lost nothing", () => {

@@ -1,10 +1,18 @@
+import type { Outcome } from "../../model/record.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import { countText } from "../words.ts";
+
+/** What a text without the line of the kill has instead. */
+const ONLY: Partial<Record<Outcome, string>> = {
+  reaped: "Of this kill the text has only the line of the OOM reaper: what ran out is not in it",
+  selected: "The text names whom the kernel selected; the line of the kill itself is missing",
+  summary: "The text has the kernel's summary of the kill; the line of the kill itself is missing",
+};
 
 /** What the kernel or the text kept from us, so that silence is not taken for absence. */
 export const lostEvidence: Rule = {
   name: "lost-evidence",
-  tell: ({ report, record }) => {
+  tell: ({ report, record, kill, outcome }) => {
     if (report === null) {
       if (record === null || record.outcome !== "killed") return null;
       return told([
@@ -16,9 +24,11 @@ export const lostEvidence: Rule = {
       ]);
     }
     const suppressed = report.suppressedBefore ?? 0;
-    if (suppressed === 0 && report.problems.length === 0) return null;
+    const only = ONLY[outcome];
+    if (suppressed === 0 && report.problems.length === 0 && only === undefined) return null;
     return told(
       [
+        only === undefined ? null : finding("certain", `${only}.`, [`line ${kill?.line ?? "?"}`]),
         suppressed === 0
           ? null
           : finding(

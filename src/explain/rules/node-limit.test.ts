@@ -5,12 +5,17 @@ import { nodeLimit } from "./node-limit.ts";
 
 test("who holds the machine, and a limit that would have contained it", () => {
   const { findings, confidences, evidence, advice } = says(nodeLimit, story(nodeReport()));
-  assert.deepEqual(findings, [
-    "The largest process is leak[20] with 700 MiB (70 % of the machine), then sshd[8] with 6 MiB.",
-  ]);
+  assert.deepEqual(findings, ["leak[20] alone holds 700 MiB (70 % of the machine)."]);
   assert.deepEqual(confidences, ["certain"]);
   assert.deepEqual(evidence, ["2 processes in the table"]);
   assert.match(advice[0] ?? "", /^Put a memory limit on leak.*768Mi would have stopped it/);
+});
+
+test("the largest is not always the victim", () => {
+  const tasks = [task("db", 9, 700), task("cache", 20, 100, { oomScoreAdj: 900 })];
+  assert.deepEqual(says(nodeLimit, story(nodeReport({ tasks }))).findings, [
+    "The largest process is db[9] with 700 MiB (70 % of the machine), then cache[20] with 100 MiB.",
+  ]);
 });
 
 test("where nobody is large, nobody is blamed", () => {

@@ -1,4 +1,5 @@
 import type { TaskRow } from "../../model/report.ts";
+import { LITTLE } from "../innocence.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, percentText, processText, quantityText, roundedUp } from "../words.ts";
@@ -12,16 +13,19 @@ export const nodeLimit: Rule = {
     const [largest, second] = tasks.toSorted((a, b) => b.rssBytes - a.rssBytes);
     if (largest === undefined || isProtected(largest, story)) return null;
     const total = story.anatomy?.totalBytes ?? null;
-    const small = total !== null && largest.rssBytes < total * SMALL;
-    const who = `${processText(largest.comm, largest.pid)} with ${bytesText(largest.rssBytes)}`;
+    const small = total !== null && largest.rssBytes < total * LITTLE;
+    const name = processText(largest.comm, largest.pid);
     const share = total === null ? "" : ` (${percentText(largest.rssBytes, total)} of the machine)`;
+    const who = `${name} with ${bytesText(largest.rssBytes)}${share}`;
     const next =
       second === undefined
         ? ""
         : `, then ${processText(second.comm, second.pid)} with ${bytesText(second.rssBytes)}`;
     const text = small
-      ? `No single process is large: the largest is ${who}${share}${next}.`
-      : `The largest process is ${who}${share}${next}.`;
+      ? `No single process is large: the largest is ${who}${next}.`
+      : largest === story.row
+        ? `${name} alone holds ${bytesText(largest.rssBytes)}${share}.`
+        : `The largest process is ${who}${next}.`;
     return told(
       [finding("certain", text, [`${tasks.length} processes in the table`])],
       [small ? spread(story) : contain(largest)],
@@ -29,8 +33,6 @@ export const nodeLimit: Rule = {
   },
 };
 
-/** A tenth of the machine: below, no process alone is to blame. */
-const SMALL = 0.1;
 /** Such a process is protected on purpose. */
 const PROTECTED = -900;
 
@@ -40,7 +42,7 @@ function spread({ anatomy }: Story) {
   if (anatomy === null || held === null || held < anatomy.totalBytes / 2) return null;
   return advice(
     "Give this machine more memory or fewer programs: no single process is to blame.",
-    "The largest process holds less than a tenth of it, all together hold most of it.",
+    "The largest process holds less than a quarter of it, all together hold most of it.",
   );
 }
 

@@ -16,6 +16,11 @@ test("a protected process that holds more than the victim is named", () => {
   assert.match(advice[0] ?? "", /^Bound agent\[9\] itself/);
 });
 
+test("one value for all, as a Guaranteed pod has, protects nobody from the others", () => {
+  const tasks = [agent(90, -997), task("pause", 20, 1, { oomScoreAdj: -997 })];
+  assert.deepEqual(says(protectedProcesses, story(report({ tasks }))).findings, []);
+});
+
 test("small ones, and mild values, protect nothing that matters", () => {
   const small = nodeReport({ tasks: [agent(8, -1000), task("web", 20, 700)] });
   assert.deepEqual(says(protectedProcesses, story(small)).findings, []);

@@ -12,6 +12,8 @@ export const protectedProcesses: Rule = {
     const safe = tasks.filter((task) => (task.oomScoreAdj ?? 0) <= PROTECTED);
     const largest = safe.toSorted((a, b) => b.rssBytes - a.rssBytes)[0];
     if (largest === undefined || sysrq) return null;
+    // A whole pod of class Guaranteed has one value: that protects none of it from the others.
+    if ((row?.oomScoreAdj ?? 0) <= PROTECTED) return null;
     const held = safe.reduce((sum, task) => sum + task.rssBytes, 0);
     if (held < 16 * MIB || (row !== null && held < row.rssBytes / 4)) return null;
     const bigger = row !== null && largest.rssBytes > row.rssBytes;

@@ -43,6 +43,22 @@ test("a choice that the ranking does not bear out is said, never hidden", () => 
   assert.match(before.findings.join(" "), /kernels before 5\.1 may kill a child/);
 });
 
+test("before 5.9 all well protected processes were equally bad, and a pause process could be taken", () => {
+  const rows = [
+    task("data", 10, 90, { oomScoreAdj: -998 }),
+    task("pause", 11, 1, { oomScoreAdj: -998 }),
+  ];
+  const of = report({ tasks: rows, kernelRelease: "5.4.0-42-generic" });
+  const { findings, advice } = says(victim, story(of));
+  assert.match(
+    findings[0] ?? "",
+    /^pause\[11\] was no worse than others: oom_score_adj puts 2 processes/,
+  );
+  assert.deepEqual(advice, ["Update the kernel to 5.9 or later."]);
+  const later = says(victim, story({ ...of, kernelRelease: "5.10.0" }));
+  assert.deepEqual(later.advice, []);
+});
+
 test("without a table the victim's own figures are told", () => {
   const { findings } = says(victim, recordStory(facts(), null));
   assert.deepEqual(findings, ["worker[11] held 94 MiB when it was killed."]);

@@ -1,4 +1,5 @@
-import { finding, type Rule, told } from "../rule.ts";
+import { atLeast, kernelVersion } from "../kernel-version.ts";
+import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story, StoryVictim } from "../story.ts";
 import { bytesText, countText, percentText, processText } from "../words.ts";
 
@@ -9,6 +10,7 @@ export const victim: Rule = {
     const { victim: who } = story;
     if (who === null) return null;
     const others = story.group && !isChosen(story);
+    if (!others && isAnybody(story)) return anybody(story, who);
     return told([others ? null : (byRank(story, who) ?? bySize(story, who)), disagreement(story)]);
   },
 };
@@ -16,6 +18,33 @@ export const victim: Rule = {
 /** Whether it is the one that the kernel chose, and not a member that went with it. */
 function isChosen({ report, kill }: Story): boolean {
   return report === null || kill === null || report.kills[0] === kill;
+}
+
+/** Before 5.9 nobody ranked below 1: among well protected processes the first one of a list was the worst. */
+function isAnybody({ ranking, row, report }: Story): boolean {
+  const version = kernelVersion(report?.kernelRelease ?? null);
+  if (ranking === null || row === null || version === null || atLeast(version, 5, 9)) return false;
+  const [first, second] = ranking.order;
+  return first?.task === row && first.badness === 1 && second?.badness === 1;
+}
+
+function anybody({ ranking }: Story, who: StoryVictim) {
+  const equals = ranking?.order.filter(({ badness }) => badness === 1).length ?? 0;
+  return told(
+    [
+      finding(
+        "certain",
+        `${who.words} was no worse than others: oom_score_adj puts ${equals} processes at the lowest badness, 1, and this kernel takes the first of them.`,
+        ["kernels before 5.9 (9066e5cfb73c) know no badness below 1"],
+      ),
+    ],
+    [
+      advice(
+        "Update the kernel to 5.9 or later.",
+        "Then the largest of well protected processes is taken, as among all others.",
+      ),
+    ],
+  );
 }
 
 function byRank(story: Story, who: StoryVictim) {
