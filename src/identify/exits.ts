@@ -3,12 +3,12 @@ import type { ExitRecord, Verdict } from "../model/record.ts";
 import { formatInstant, type Instant, SECOND } from "../model/time.ts";
 import { parseCgroupPath } from "./cgroup-path.ts";
 import { type Ending, type Entry, STAMP_SLACK } from "./entry.ts";
-import { containerRecord, isMain, overAt, podRecord } from "./identity.ts";
+import { type KillSurroundings, ownKills, strayKills } from "./exit-kills.ts";
+import { containerRecord, overAt, podRecord } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
 import type { Place } from "./locate.ts";
-import { type Run, runAt, runNear } from "./runs.ts";
-import type { ToldKill, ToldKills } from "./told-kills.ts";
-import { isNear, type OwnKill, verdictOf } from "./verdict.ts";
+import { type Run, runNear } from "./runs.ts";
+import { isNear, verdictOf } from "./verdict.ts";
 
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
 const HOLD_MICROSECONDS = 2.5 * SECOND;
@@ -21,9 +21,7 @@ const LAST_SIGNAL = 64;
 /** The order in which runtimes are believed when they disagree on an exit code. */
 const BELIEVED: readonly RuntimeSourceName[] = ["docker", "cri", "podman", "containerd"];
 
-export interface ExitSurroundings {
-  readonly inventory: Inventory;
-  readonly kills: ToldKills;
+export interface ExitSurroundings extends KillSurroundings {
   /** Ends before this (µs, monotonic) are history of which we told nothing. */
   readonly watchingSince: number;
   /** Wall clock less monotonic clock, µs. */
@@ -152,72 +150,6 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
 function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): number {
   const vague = concluded || verdict === "unknown" || sources.length === 0;
   return vague ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
-}
-
-interface Own extends OwnKill {
-  readonly kill: ToldKill;
-  /** In this life, and in no other of which nobody told. */
-  readonly surely: boolean;
-}
-
-/** Kills in this life until its end, oldest first. */
-function ownKills({ inventory, kills }: ExitSurroundings, entry: Entry, held: Held): Own[] {
-  const { run } = held;
-  const runs = inventory.runs(entry);
-  const end = held.end.monotonicMicroseconds;
-  return kills
-    .on(`container ${entry.id}`)
-    .map(({ kill }) => kill)
-    .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
-    .filter((kill) => kill.at.monotonicMicroseconds <= end || isNear(kill, { end }))
-    .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds)
-    .map((kill) => {
-      const { at, victim } = kill;
-      const surely = inventory.isSurely(entry, run, at);
-      const main = isMain(run, victim.pid, surely);
-      const isItsEnd = inventory.isUntilEnd(entry, run, at);
-      return { kill, at, main, surely: isItsEnd && (surely || main === true) };
-    });
-}
-
-/**
- * Kills at that time that only a counter of the pod, of something above it or of the node saw, and those in the container
- * of which nobody knows in which of its lives.
- */
-function strayKills(
-  { inventory, kills }: ExitSurroundings,
-  entry: Entry,
-  { run, end }: Held,
-): { readonly kill: ToldKill; readonly surely: boolean }[] {
-  const uid = podRecord(inventory, placeOf(entry, run))?.uid ?? null;
-  const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
-  const alone = uid !== null && isAlone(inventory, entry, uid);
-  const runs = inventory.runs(entry);
-  const between = kills.on(`container ${entry.id}`).filter(({ kill }) => {
-    const other = runAt(runs, kill.at, kill.victim.pid);
-    return other !== run && (other === null || !inventory.isSurely(entry, other, kill.at));
-  });
-  return [
-    ...between.map(({ kill }) => ({ kill, surely: false })),
-    ...ofPod.map(({ kill }) => ({ kill, surely: alone })),
-    ...kills.on("unplaced").map(({ kill }) => ({ kill, surely: false })),
-  ].filter(({ kill }) => {
-    const near = isNear(kill, { end: end.monotonicMicroseconds });
-    return near && mayHold(kill, entry);
-  });
-}
-
-/** Whether the cgroup whose counter saw the kill may have this container below it. */
-function mayHold({ cgroup }: ToldKill, { facts }: Entry): boolean {
-  const own = facts.cgroupPath?.value;
-  const { path } = cgroup;
-  if (path === null || path === "/") return true;
-  return own === undefined ? parseCgroupPath(path).unit === null : own.startsWith(`${path}/`);
-}
-
-/** Whether the pod has no other workload of which we know. */
-function isAlone(inventory: Inventory, entry: Entry, uid: string): boolean {
-  return inventory.byPod(uid).every((other) => other === entry || other.sandbox);
 }
 
 function exitRecord(

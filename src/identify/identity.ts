@@ -2,7 +2,7 @@ import type { RuntimeSourceName } from "../model/container.ts";
 import type { Identity } from "../model/identity.ts";
 import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { ContainerRecord, PodRecord } from "../model/record.ts";
-import type { Instant } from "../model/time.ts";
+import { type Instant, SECOND } from "../model/time.ts";
 import { type Entry, goneAt } from "./entry.ts";
 import { containerOf, podOf } from "./facts.ts";
 import type { Inventory } from "./inventory.ts";
@@ -30,7 +30,7 @@ export interface Identified {
 export function identifyKill(around: Surroundings, kill: Identifiable, at: Instant): Identified {
   const place = locate(around.inventory, kill, at);
   const { entry, run, path } = place;
-  const surely = entry !== null && run !== null && around.inventory.isSurely(entry, run, at);
+  const { surely, together } = certaintyOf(around, place, at);
   const main = isMain(run, kill.victim.pid, surely);
   const identity: Identity = {
     container: containerRecord(place),
@@ -43,7 +43,7 @@ export function identifyKill(around: Surroundings, kill: Identifiable, at: Insta
       known: entry !== null,
       run,
       surely,
-      mainKilled: entry !== null && run !== null && wasMainKilled(around.kills, entry, run, at),
+      mainKilled: together,
       over: entry === null || run === null ? null : overAt(around.inventory, entry, run),
       audible: entry !== null && around.audible(entry),
       now: around.now,
@@ -74,13 +74,37 @@ export function overAt(inventory: Inventory, entry: Entry, run: Run): number | n
   return next === undefined ? goneAt(entry) : next.from;
 }
 
-function wasMainKilled(kills: ToldKills, entry: Entry, run: Run, at: Instant): boolean {
-  if (run.pid === null) return false;
-  return kills.ofVictim(`container ${entry.id}`, run.pid).some((other) => {
-    const distance = Math.abs(other.at.monotonicMicroseconds - at.monotonicMicroseconds);
+/** A group kill takes a few milliseconds; what is killed later than this after its main process is of another life. */
+const GROUP_MICROSECONDS = SECOND / 10;
+
+interface Certainty {
+  /** It was in that life, and in no other of which nobody told. */
+  readonly surely: boolean;
+  /** The main process was killed with it, or within a second after. */
+  readonly together: boolean;
+}
+
+function certaintyOf(
+  { inventory, kills }: Surroundings,
+  { entry, run }: Place,
+  at: Instant,
+): Certainty {
+  if (entry === null || run === null) return { surely: false, together: false };
+  const after = mainKilledAfter(kills, entry, run, at);
+  const over = after !== null && after < -GROUP_MICROSECONDS && Number.isFinite(run.since);
+  const surely = inventory.isSurely(entry, run, at) && !over;
+  return { surely, together: after !== null && !over && after <= TOGETHER_MICROSECONDS };
+}
+
+/** When the main process of this life was killed, against `at`: less than 0 when before (µs); as near as can be. */
+function mainKilledAfter(kills: ToldKills, entry: Entry, run: Run, at: Instant): number | null {
+  if (run.pid === null) return null;
+  const distances = kills.ofVictim(`container ${entry.id}`, run.pid).map((other) => {
+    const distance = other.at.monotonicMicroseconds - at.monotonicMicroseconds;
     const slack = other.at.uncertaintyMicroseconds + at.uncertaintyMicroseconds;
-    return distance <= slack + TOGETHER_MICROSECONDS;
+    return Math.sign(distance) * Math.max(0, Math.abs(distance) - slack);
   });
+  return distances.sort((one, other) => Math.abs(one) - Math.abs(other))[0] ?? null;
 }
 
 /** `null` also for the pause container of a pod, which is nobody's workload. */

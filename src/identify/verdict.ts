@@ -1,5 +1,5 @@
 import type { Verdict } from "../model/record.ts";
-import type { Instant } from "../model/time.ts";
+import { type Instant, SECOND } from "../model/time.ts";
 import { TOGETHER_MICROSECONDS } from "./visibility.ts";
 
 /** A kill in the container during the life that ended. */
@@ -83,11 +83,16 @@ function ofStray(exit: ExitEvidence): Verdict {
   return exit.strays.some(({ surely }) => surely) ? killed(exit) : "unknown";
 }
 
-/** Whether the kill happened within a second of the end, as far as its time is known. */
+/** Stamps of one moment by two clocks; an end is never stamped before it. */
+const CLOCKS_MICROSECONDS = SECOND / 20;
+
+/** Whether the kill happened within the second before the end, as far as its time is known. */
 export function isNear(
   { at }: { readonly at: Instant },
   { end }: { readonly end: number },
 ): boolean {
-  const slack = at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
-  return Math.abs(end - at.monotonicMicroseconds) <= slack;
+  const { monotonicMicroseconds: moment, uncertaintyMicroseconds: spread } = at;
+  return (
+    moment <= end + spread + CLOCKS_MICROSECONDS && moment >= end - spread - TOGETHER_MICROSECONDS
+  );
 }

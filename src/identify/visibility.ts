@@ -37,7 +37,7 @@ export function visibilityOf(kill: Circumstances): Visibility {
     if (run.end <= together) return "visible";
     return kill.surely ? "invisible" : "unknown";
   }
-  if (over !== null) return over <= together ? "visible" : "unknown";
+  if (over !== null) return over <= together && kill.surely ? "visible" : "unknown";
   // A runtime may still speak of a process whose end is on its way to us.
   if (now < at + OUTLIVED_MICROSECONDS) return "pending";
   if (run.pid === null || !kill.surely) return "unknown";
