@@ -242,6 +242,29 @@ function assertUnit(findings: Findings, death: UnitDeath): readonly KillRecord[]
 }
 
 function tryBooks(found: Found): void {
+  test("the metrics count the same under the same names", () => {
+    const { containers, units, end } = found();
+    const kills = (...labels: string[]) => found().sumOf("oomwitness_kills_total", ...labels);
+    assert.equal(kills(), end.kills.length);
+    const exits = (label: string) =>
+      found().sumOf("oomwitness_container_exits_total", 'namespace="stress"', label);
+    const noticed = containers.deaths.filter((death) => wasNoticed(found(), death)).length;
+    const verdicts = ["oom-killed", "oom-unreported"].map((verdict) =>
+      exits(`verdict="${verdict}"`),
+    );
+    assert.deepEqual(verdicts, [noticed, containers.deaths.length - noticed]);
+    for (const pod of new Set(containers.deaths.map((death) => death.pod))) {
+      const named = kills(`pod="${pod}"`, 'container="box"', 'scope="container"');
+      assert.equal(named, ROUNDS, pod);
+    }
+    const invisible = (...labels: string[]) =>
+      found().sumOf("oomwitness_invisible_kills_total", ...labels);
+    assert.deepEqual([invisible('pod="survivor"'), invisible()], [1, 1]);
+    for (const { unit, killedPids } of units) {
+      assert.equal(kills(`container="${unit}"`), new Set(killedPids).size, unit);
+    }
+  });
+
   test("no record too many, and the books agree", (t: TestContext) => {
     const { end, containers, units } = found();
     const inUnits = units.reduce((sum, { killedPids }) => sum + new Set(killedPids).size, 0);

@@ -59,6 +59,8 @@ export interface End {
   readonly sources: readonly SourceRecord[];
   /** What a client of the event stream was told, in this order. */
   readonly records: readonly OutputRecord[];
+  /** What Prometheus gets. */
+  readonly metrics: string;
 }
 
 /** Reads what the guest left; `records` are those of its event stream. */
@@ -81,6 +83,13 @@ export class Findings {
 
   killsOf(containerId: string): readonly KillRecord[] {
     return this.end.kills.filter(({ container }) => container?.id === containerId);
+  }
+
+  /** Sum of the series of a metric that have all these labels. */
+  sumOf(metric: string, ...labels: readonly string[]): number {
+    const lines = this.end.metrics.split("\n").filter((line) => line.startsWith(`${metric}{`));
+    const ours = lines.filter((line) => labels.every((label) => line.includes(label)));
+    return ours.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
   exitsOf(containerId: string): readonly ExitRecord[] {
