@@ -7,7 +7,7 @@ import { type Entry, goneAt } from "./entry.ts";
 import { containerOf, podOf } from "./facts.ts";
 import type { Inventory } from "./inventory.ts";
 import { locate, type Place, type Placed } from "./locate.ts";
-import type { Run } from "./runs.ts";
+import { type Run, wasSeenAt } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
 import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
@@ -99,7 +99,10 @@ function certaintyOf(
 /** When the main process of this life was killed, against `at`: less than 0 when before (µs); as near as can be. */
 function mainKilledAfter(kills: ToldKills, entry: Entry, run: Run, at: Instant): number | null {
   if (run.pid === null) return null;
-  const distances = kills.ofVictim(`container ${entry.id}`, run.pid).map((other) => {
+  const own = kills
+    .ofVictim(`container ${entry.id}`, run.pid)
+    .filter((other) => wasSeenAt(run, other.at.monotonicMicroseconds));
+  const distances = own.map((other) => {
     const distance = other.at.monotonicMicroseconds - at.monotonicMicroseconds;
     const slack = other.at.uncertaintyMicroseconds + at.uncertaintyMicroseconds;
     return Math.sign(distance) * Math.max(0, Math.abs(distance) - slack);
