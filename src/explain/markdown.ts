@@ -1,8 +1,8 @@
 /** An explanation for a ticket. Names in it come from outside: nothing of them may become a link, a mention or markup. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
 import { type Fold, foldKills } from "./fold.ts";
-import { whereText } from "./text.ts";
-import { bytesText, clean, countText, percentText } from "./words.ts";
+import { summaryTitle, whereText } from "./text.ts";
+import { bytesText, clean, percentText } from "./words.ts";
 
 const RANKED = 10;
 const STORIES = 20;
@@ -10,7 +10,7 @@ const STORIES = 20;
 /** Kills as Markdown (GitHub, GitLab, Jira's importer): a table when there are several, then a story for each kind. */
 export function renderMarkdown(kills: readonly ExplainedKill[]): string {
   const folds = foldKills(kills);
-  const head = kills.length > 1 ? [summary(kills.length, folds)] : [];
+  const head = kills.length > 1 ? [summary(summaryTitle(kills), folds)] : [];
   const stories = folds.slice(0, STORIES).map((fold) => story(fold));
   return `${[...head, ...stories].join("\n\n")}\n`;
 }
@@ -35,14 +35,12 @@ function markdownCode(text: string): string {
   return longest === 0 ? `${fence}${safe}${fence}` : `${fence} ${safe} ${fence}`;
 }
 
-function summary(count: number, folds: readonly Fold[]): string {
+function summary(title: string, folds: readonly Fold[]): string {
   const rows = folds.map(({ kills, shown }) => {
     const what = shown.explanation?.headline ?? `${shown.victim.comm ?? "a process"} killed`;
     return `| ${kills.length} | ${markdownText(what)} |`;
   });
-  return [`**${countText(count, "OOM kill")}**`, "", "| Kills | What |", "|---|---|", ...rows].join(
-    "\n",
-  );
+  return [`**${title}**`, "", "| Kills | What |", "|---|---|", ...rows].join("\n");
 }
 
 function story({ kills, shown }: Fold): string {

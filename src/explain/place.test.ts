@@ -9,6 +9,7 @@ test("the last part of a path says what it is", () => {
   const places: readonly (readonly [string, string, string])[] = [
     [CONTAINER_PATH, "container", "container 5f1d3c9a4b7e"],
     [`${CONTAINER_PATH}/container`, "container", "container 5f1d3c9a4b7e"],
+    ["/a/crio-nightly.scope", "container", "container nightly"],
     [`/docker/${ID}`, "container", "container 5f1d3c9a4b7e"],
     [`/docker/${ID}/init.scope`, "container", "container 5f1d3c9a4b7e"],
     [`/system.slice/docker-${ID}.scope`, "container", "container 5f1d3c9a4b7e"],

@@ -26,6 +26,8 @@ export interface Place {
 }
 
 const CONTAINER = /(?:^|[-:/])([0-9a-f]{64})(?:\.scope)?$/;
+/** A runtime's name says it, whatever the id looks like. */
+const RUNTIME = /^(?:cri-containerd|crio|docker|libpod|nerdctl)-([\w.-]{1,128}?)\.scope$/;
 const POD = /(?:^|-)pod([0-9a-f][0-9a-f_-]{30,40}|[0-9a-f]{32})(?:\.slice)?$/;
 const QOS = /(?:^|-)(burstable|besteffort)(?:\.slice)?$/;
 /** Cgroups that runtimes and init systems make below a container. */
@@ -48,7 +50,7 @@ function containerPart(path: string): string {
 }
 
 function kindOf(last: string): PlaceKind {
-  if (CONTAINER.test(last) || /^lxc\.payload/.test(last)) return "container";
+  if (CONTAINER.test(last) || RUNTIME.test(last) || /^lxc\.payload/.test(last)) return "container";
   if (POD.test(last)) return "pod";
   if (QOS.test(last)) return "qos";
   if (/^(?:kubelet-)?kubepods(?:\.slice)?$/.test(last)) return "kubepods";
@@ -61,7 +63,7 @@ function wordsOf(kind: PlaceKind, last: string, path: string): string {
     case "root":
       return "the root cgroup";
     case "container":
-      return `container ${CONTAINER.exec(last)?.[1]?.slice(0, 12) ?? clean(last, 40)}`;
+      return `container ${containerId(last) ?? clean(last, 40)}`;
     case "pod":
       return `pod ${clean((POD.exec(last)?.[1] ?? last).replaceAll("_", "-"), 40)}`;
     case "qos":
@@ -75,6 +77,11 @@ function wordsOf(kind: PlaceKind, last: string, path: string): string {
     case "cgroup":
       return `cgroup ${cleanMiddle(path, 48)}`;
   }
+}
+
+function containerId(last: string): string | null {
+  const id = CONTAINER.exec(last)?.[1] ?? RUNTIME.exec(last)?.[1] ?? null;
+  return id === null ? null : clean(id.slice(0, 12));
 }
 
 /** Whether `path` lies below `ancestor`, which is not itself. */

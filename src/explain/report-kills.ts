@@ -3,7 +3,7 @@ import type { ExplainedKill } from "../model/explanation.ts";
 import type { ContainerRecord, KillRecord, LimitScope, PodRecord } from "../model/record.ts";
 import type { OomReport, ReportKill } from "../model/report.ts";
 import { explainRecord } from "./explain.ts";
-import { type History, type KillMemory, placeKey, secondsOf } from "./history.ts";
+import { type History, type KillMemory, NO_HISTORY, placeKey, secondsOf } from "./history.ts";
 import type { RecordFacts } from "./story.ts";
 
 /** Whose a cgroup is, by its path alone: handed in, because it is not this folder's knowledge. */
@@ -45,11 +45,18 @@ export function killsOfReport(report: OomReport, context: TextContext): readonly
   const incident = { id: ids[0] ?? "", group: report.groupCgroup !== null };
   const first = factsOf(report, kills[0] ?? null, incident.id, incident, context.ownerOf);
   // Members of one run of the OOM killer are not each other's past.
-  const history = context.memory.tell(memorable(report, kills[0] ?? null, first));
+  const history = isKill(first)
+    ? context.memory.tell(memorable(report, kills[0] ?? null, first))
+    : NO_HISTORY;
   return kills.map((kill, index) => {
     const facts = factsOf(report, kill, ids[index] ?? "", incident, context.ownerOf);
     return explained(report, kill, facts, history);
   });
+}
+
+/** Where nobody was killed there is no kill to count. */
+function isKill({ outcome }: RecordFacts): boolean {
+  return outcome !== "none-killable" && outcome !== "panic";
 }
 
 function explained(

@@ -200,7 +200,7 @@ function limitWords(scope: LimitScope, place: Place | null, record: RecordFacts 
   if (scope === "container") return ownerWords(record) ?? place?.words ?? "the container";
   if (scope === "pod" && pod !== null) return pod;
   if (scope === "cgroup" && record?.unit != null) return unitWords(record.unit);
-  return place?.words ?? (scope === "pod" ? "the pod" : "the cgroup");
+  return place?.words ?? (scope === "pod" ? "the pod" : "a cgroup that the log does not name");
 }
 
 function podWords(record: RecordFacts | null): string | null {

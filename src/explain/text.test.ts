@@ -59,6 +59,23 @@ test("200 kills of 200 kinds: the summary is bounded, three stories are told, th
   assert.equal(all.match(/^WHAT HAPPENED$/gm)?.length, 200);
 });
 
+test("reports that name no victim are not counted as kills", () => {
+  const nobody = { ...explained().victim, pid: null, tid: null, comm: null };
+  const silent = explained({
+    victim: nobody,
+    outcome: "none-killable",
+    incident: { id: "x", group: false },
+  });
+  assert.match(
+    renderKills([silent, silent]),
+    /^1 run of the OOM killer that name no victim, 1 kind\n/,
+  );
+  assert.match(
+    renderKills([...storm(2, 1), silent]),
+    /^2 kills in 2 runs of the OOM killer, and 1 more that name no victim, 2 kinds\n/,
+  );
+});
+
 test("members of a group kill are one story", () => {
   const rows = [task("query", 13, 60), task("writer", 12, 20)];
   const of = report({ tasks: rows, groupCgroup: "/a", kills: rows.map((row) => killOf(row)) });
@@ -133,7 +150,7 @@ test("a kill without an explanation is still a line", () => {
 test("Markdown has all sections, and a table for several kills", () => {
   const text = renderMarkdown(storm(4, 2));
   for (const part of [
-    "**4 OOM kills**",
+    "**4 kills in 4 runs of the OOM killer**",
     "**What happened**",
     "**What to do**",
     "**Memory**",

@@ -43,19 +43,28 @@ function summaryLines(
   folds: readonly Fold[],
   { width, styles, details }: LayoutOptions,
 ): string[] {
-  const incidents = new Set(kills.map((kill) => kill.incident.id)).size;
-  const title = `${countText(kills.length, "kill")} in ${countText(incidents, "run")} of the OOM killer, ${countText(folds.length, "kind")}`;
   const shown = details ? folds : mostFrequent(folds, ROWS);
   const timed = shown.some((fold) => spanText(fold) !== "");
   const rows = shown.flatMap((fold) => summaryRow(fold, timed, width));
   const rest = folds.length - shown.length;
   const head = timed ? "  KILLS  FIRST .. LAST         WHAT" : "  KILLS  WHAT";
   return [
-    styles.title(cut(title, width)),
+    styles.title(cut(`${summaryTitle(kills)}, ${countText(folds.length, "kind")}`, width)),
     styles.heading(cut(head, width)),
     ...rows,
     ...(rest > 0 ? [`         and ${countText(rest, "rarer kind")} of kill`] : []),
   ];
+}
+
+/** `9 kills in 4 runs of the OOM killer, and 2 more that name no victim`. */
+export function summaryTitle(kills: readonly ExplainedKill[]): string {
+  const victims = kills.filter(({ victim }) => victim.pid !== null || victim.comm !== null);
+  const runs = (of: readonly ExplainedKill[]) =>
+    countText(new Set(of.map((kill) => kill.incident.id)).size, "run");
+  const none = kills.length - victims.length;
+  if (victims.length === 0) return `${runs(kills)} of the OOM killer that name no victim`;
+  const title = `${countText(victims.length, "kill")} in ${runs(victims)} of the OOM killer`;
+  return none === 0 ? title : `${title}, and ${none} more that name no victim`;
 }
 
 function summaryRow(fold: Fold, timed: boolean, width: number): string[] {

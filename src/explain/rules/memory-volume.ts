@@ -36,7 +36,9 @@ function volume(story: Story, shmem: number, mapped: number | null, total: numbe
     [
       finding(
         unmapped ? "certain" : "likely",
-        `This is a memory-backed volume: ${bytesText(shmem)} (${percentText(shmem, total)}) are files in tmpfs, not memory of a program.`,
+        node
+          ? `${bytesText(shmem)} (${percentText(shmem, total)}) of the machine are files in memory-backed volumes (tmpfs), not memory of a program.`
+          : `This is a memory-backed volume: ${bytesText(shmem)} (${percentText(shmem, total)}) are files in tmpfs, not memory of a program.`,
         [
           `shmem ${shmem} bytes`,
           ...(unmapped ? [`processes have only ${bytesText(mapped)} of it mapped`] : []),
@@ -53,7 +55,9 @@ function volume(story: Story, shmem: number, mapped: number | null, total: numbe
         node
           ? "Find the full tmpfs with 'df -t tmpfs' and delete from it or give it a size."
           : `Give the volume a size (emptyDir.sizeLimit, --tmpfs size=) and count it into the memory limit${sizeText(story, shmem)}; or put it on disk.`,
-        "Files in it are charged as memory; in a pod they survive the restart of the container and kill it again.",
+        node
+          ? "Without a size a tmpfs may grow to half of the machine's memory."
+          : "Files in it are charged as memory; in a pod they survive the restart of the container and kill it again.",
       ),
     ],
   );

@@ -18,7 +18,7 @@ export const panic: Rule = {
       [
         advice(
           "Set vm.panic_on_oom=0 unless a reboot is what you want when memory runs out.",
-          scope === "node"
+          scope === "node" || scope === null
             ? "With 1 every shortage of the machine stops it; with 2 also that of one cgroup."
             : "With 2 a shortage in one cgroup stops the whole machine.",
         ),

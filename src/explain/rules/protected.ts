@@ -15,8 +15,8 @@ export const protectedProcesses: Rule = {
     // A whole pod of class Guaranteed has one value: that protects none of it from the others.
     if ((row?.oomScoreAdj ?? 0) <= PROTECTED) return null;
     const held = safe.reduce((sum, task) => sum + task.rssBytes, 0);
-    if (held < 16 * MIB || (row !== null && held < row.rssBytes / 4)) return null;
     const bigger = row !== null && largest.rssBytes > row.rssBytes;
+    if (held < 16 * MIB || (!bigger && row !== null && held < row.rssBytes / 2)) return null;
     const share = anatomy?.of === "node" ? anatomy.totalBytes : null;
     const size = `${bytesText(largest.rssBytes)}${share === null ? "" : `, ${percentText(largest.rssBytes, share)} of the machine`}`;
     const verb = safe.length === 1 ? "holds" : "hold";
