@@ -17,6 +17,8 @@ const KEPT_REPORTS = 512;
 /** Rows of their tables, about 200 bytes each. */
 const KEPT_ROWS = 20_000;
 const KEPT_CASES = 2_000;
+/** How often to look what is due: the loop turns far more often in a storm. */
+const LOOK_MICROSECONDS = 100_000;
 /** Explanations made in one turn of the loop, each in 0.2 ms. */
 const TURN = 20;
 /** Tables of earlier kills that are compared with a new one's. */
@@ -48,7 +50,10 @@ export class Reports {
   readonly #memory: KillMemory;
   /** Oldest first. */
   readonly #reports: Held[] = [];
+  /** By the ids of their victims. */
+  readonly #byId = new Map<number, Held[]>();
   #rows = 0;
+  #nextLook = 0;
   /** By record id; the longest unchanged first. */
   readonly #cases = new Map<string, Case>();
   readonly #due = new Set<Case>();
@@ -72,8 +77,7 @@ export class Reports {
   observe({ report }: ReportObservation, now: number): void {
     if (report.kills.length === 0) return;
     const bare = report.trigger === null && report.memory === null && report.tasks.length === 0;
-    this.#reports.push({ report, at: now, bare });
-    this.#rows += report.tasks.length;
+    this.#keep({ report, at: now, bare });
     this.#forget(now);
     if (bare) return;
     for (const one of this.#without) if (killOf(report, one.record) !== null) this.#due.add(one);
@@ -86,11 +90,12 @@ export class Reports {
 
   /** Explanations that are new or have changed; with `all`, also of kills whose evidence may still grow. */
   due(now: number, all = false): readonly KillStory[] {
-    if (this.#due.size === 0) return NONE;
+    if (this.#due.size === 0 || (!all && now < this.#nextLook)) return NONE;
     const stories: KillStory[] = [];
     let turn = all ? KEPT_CASES : TURN;
     for (const one of this.#due) {
-      if (turn === 0) break;
+      if (turn === 0) return stories;
+      if (!all && now - one.changedAt < QUIET_MICROSECONDS) continue;
       const held = this.#reportOf(one.record);
       if (!all && !isRipe(one, held, now)) continue;
       turn -= 1;
@@ -98,6 +103,7 @@ export class Reports {
       const story = this.#story(one, held?.bare === false ? held.report : null);
       if (story !== null) stories.push(story);
     }
+    this.#nextLook = now + LOOK_MICROSECONDS;
     return stories;
   }
 
@@ -168,7 +174,8 @@ export class Reports {
   #reportOf(record: KillRecord): Held | null {
     let best: Held | null = null;
     let distance = Number.POSITIVE_INFINITY;
-    for (const held of this.#reports) {
+    const { tid, pid } = record.victim;
+    for (const held of this.#byId.get(tid ?? pid ?? 0) ?? []) {
       const kill = killOf(held.report, record);
       if (kill === null) continue;
       const seconds = distanceOf(kill, record);
@@ -179,12 +186,30 @@ export class Reports {
     return best;
   }
 
+  #keep(held: Held): void {
+    this.#reports.push(held);
+    this.#rows += held.report.tasks.length;
+    for (const id of victimIds(held)) {
+      this.#byId.set(id, [...(this.#byId.get(id) ?? []), held]);
+    }
+  }
+
+  /** The first one. */
+  #drop(held: Held): void {
+    this.#reports.shift();
+    this.#rows -= held.report.tasks.length;
+    for (const id of victimIds(held)) {
+      const others = this.#byId.get(id)?.filter((other) => other !== held) ?? [];
+      if (others.length === 0) this.#byId.delete(id);
+      else this.#byId.set(id, others);
+    }
+  }
+
   #forget(now: number): void {
     const isOver = ({ at }: Held) =>
       this.#reports.length > KEPT_REPORTS || this.#rows > KEPT_ROWS || now - at > KEPT_MICROSECONDS;
     for (let first = this.#reports[0]; first !== undefined && isOver(first); ) {
-      this.#rows -= first.report.tasks.length;
-      this.#reports.shift();
+      this.#drop(first);
       first = this.#reports[0];
     }
     this.#forgetCases(now);
@@ -203,8 +228,13 @@ export class Reports {
 
 const NONE: readonly KillStory[] = [];
 
+function victimIds({ report }: Held): ReadonlySet<number> {
+  const ids = report.kills.flatMap(({ victim }) => [victim.tid, victim.pid]);
+  return new Set(ids.filter((id) => id !== null));
+}
+
+/** Nothing more is to be waited for. */
 function isRipe(one: Case, held: Held | null, now: number): boolean {
-  if (now - one.changedAt < QUIET_MICROSECONDS) return false;
   return held !== null || one.hadReport || now - one.openedAt >= PATIENCE_MICROSECONDS;
 }
 
