@@ -237,7 +237,7 @@ class Checker {
       case "own-will":
         return [...spared, "unknown"];
       case "passed-on":
-        return [...killed, "unknown"];
+        return run.kills.length > 0 ? [...killed, "unknown"] : [...spared, "unknown"];
       case "signal":
         // Shortly after the kill of a child nobody can tell.
         return this.#isNearKill(run) ? [...killed, ...spared, "unknown"] : [...spared, "unknown"];

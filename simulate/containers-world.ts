@@ -204,11 +204,13 @@ class WorldMaker {
     const random = this.#random;
     const long = random.chance(0.3) ? 1_500 : 15_000;
     const planned = start + random.int(60, long) * MILLISECOND;
-    const stays = container.sandbox || random.chance(0.2) || planned > END - 12 * SECOND;
-    const cause: Cause = stays
-      ? "none"
-      : random.pick(["oom", "oom", "own-will", "signal", "passed-on"]);
-    const end = stays ? Number.POSITIVE_INFINITY : planned;
+    const late = planned > END - 12 * SECOND;
+    const stays = container.sandbox ? random.chance(0.5) : late || random.chance(0.2);
+    const causes: readonly Cause[] = ["oom", "oom", "own-will", "signal", "passed-on"];
+    const why = container.sandbox ? "own-will" : random.pick(causes);
+    const cause: Cause = stays ? "none" : why;
+    // A sandbox ends after the containers of its pod.
+    const end = stays ? Number.POSITIVE_INFINITY : container.sandbox ? END - SECOND : planned;
     const pid = this.#pids.take(start, stays ? Number.POSITIVE_INFINITY : end);
     const run: TrueRun = { pid, start, end, cause, code: this.#codeOf(cause), kills: [], restarts };
     container.runs.push(run);

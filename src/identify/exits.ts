@@ -13,6 +13,7 @@ import { isNear, verdictOf } from "./verdict.ts";
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
 const HOLD_MICROSECONDS = 2.5 * SECOND;
 const LONGEST_HOLD_MICROSECONDS = 10 * SECOND;
+const CONVERSION_MICROSECONDS = SECOND / 50;
 const KILLS_LISTED = 100;
 const KILLED = 137;
 /** Codes above 128 + this are no signals (SIGRTMAX). */
@@ -96,8 +97,8 @@ function concludedOf(around: ExitSurroundings, entry: Entry, run: Run): Held | n
   if (over === null || !Number.isFinite(over) || !run.seenAlive) return null;
   const runs = around.inventory.runs(entry);
   const next = runs[runs.indexOf(run) + 1];
-  // The last moment that is this life's and not the next one's.
-  const monotonicMicroseconds = over - 1;
+  // A moment that is this life's and not the next one's, however its stamp is converted.
+  const monotonicMicroseconds = Math.max(run.begin, over - CONVERSION_MICROSECONDS);
   return {
     run,
     end: {

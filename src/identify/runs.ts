@@ -59,7 +59,11 @@ export function runsOf(entry: Entry): readonly Run[] {
   for (const ending of endings.filter(({ pid }) => pid !== null)) joinEnding(drafts, ending);
   drafts.sort(compareDrafts);
   for (const ending of endings.filter(({ pid }) => pid === null)) {
-    joinNameless(drafts, ending);
+    const [only] = drafts;
+    // A daemon that was away stamps the end with its own return.
+    if (only !== undefined && drafts.length === 1 && isStartedOnce(entry))
+      only.endings.push(ending);
+    else joinNameless(drafts, ending);
     drafts.sort(compareDrafts);
   }
   return finish(drafts, isStartedOnce(entry));
@@ -126,7 +130,7 @@ function joinEnding(drafts: Draft[], ending: Ending): void {
   const begun = same.filter((draft) => beginOf(draft) <= at + STAMP_SLACK);
   const nameless = () =>
     drafts.filter((one) => one.pid === null && beginOf(one) <= at + STAMP_SLACK).at(-1);
-  const draft = begun.at(-1) ?? same[0] ?? nameless();
+  const draft = begun.at(-1) ?? nameless();
   if (draft === undefined) {
     drafts.push(unseen(ending));
     return;
