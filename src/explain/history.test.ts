@@ -58,6 +58,8 @@ test("a replaced container is the same place", () => {
   assert.equal(placeKey(CONTAINER_PATH, "x"), placeKey(other, "x"));
   assert.notEqual(placeKey(CONTAINER_PATH, "x"), placeKey("/system.slice/a.service", "x"));
   assert.notEqual(placeKey(null, "a"), placeKey(null, "b"));
+  const [one, two] = ["1", "2"].map((digit) => `/docker/${digit.repeat(64)}`);
+  assert.notEqual(placeKey(one ?? "", "x"), placeKey(two ?? "", "x"), "nobody says they are one");
 });
 
 test("RFC 3339 to seconds, over months and leap years", () => {

@@ -93,10 +93,14 @@ function difference(later: number | null, earlier: number | null): number | null
   return seconds < -CLOCK_SLACK_SECONDS ? null : Math.max(0, seconds);
 }
 
-/** Where a kill was, so that a replaced container is still the same place. */
+/** Where a kill was, so that a container of a pod that was replaced is still the same place. */
 export function placeKey(cgroup: string | null, comm: string | null): string {
   if (cgroup === null) return `?${comm ?? ""}`;
-  return cgroup.replace(/\/[^/]*[0-9a-f]{64}[^/]*(?:\/.*)?$/, "/*");
+  const parts = cgroup.split("/");
+  const container = parts.findLastIndex(
+    (part, index) => /[0-9a-f]{64}/.test(part) && parts[index - 1]?.includes("pod") === true,
+  );
+  return container === -1 ? cgroup : [...parts.slice(0, container), "*"].join("/");
 }
 
 /** Seconds since 1970 of `2026-11-20T23:10:05.123456Z`; `null` for anything else. */
