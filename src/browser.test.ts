@@ -83,6 +83,6 @@ test("a text gives kills, kills by userspace, and what could not be read; Markdo
     [["earlyoom", 4242]],
   );
   assert.deepEqual(problems, []);
-  assert.match(renderMarkdown(kills), /^\*\*4 kills in 4 runs/);
+  assert.match(renderMarkdown(kills), /^\*\*4 OOM kills\*\* in 4 runs/);
   assert.deepEqual(explainText(""), { kills: [], userspaceKills: [], problems: [] });
 });

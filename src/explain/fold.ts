@@ -12,6 +12,17 @@ export interface Fold {
   readonly shown: ExplainedKill;
 }
 
+/** The headline of all of them: without the process id, which differs. */
+export function foldHeadline({ kills, shown }: Fold): string {
+  const headline = shown.explanation?.headline ?? plainHeadline(shown);
+  return kills.length > 1 ? headline.replace(/\[\d+\]/g, "") : headline;
+}
+
+/** Of a kill without an explanation. */
+export function plainHeadline({ victim }: ExplainedKill): string {
+  return `${victim.comm ?? "a process"} killed for memory`;
+}
+
 /** The members of each incident together, incidents of the same kind together; in the order of their first kill. */
 export function foldKills(kills: readonly ExplainedKill[]): readonly Fold[] {
   const kinds = new Map<string, ExplainedKill[]>();

@@ -1,7 +1,7 @@
 /** An explanation for a ticket. Names in it come from outside: nothing of them may become a link, a mention or markup. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
-import { type Fold, foldKills } from "./fold.ts";
-import { summaryTitle, whereText } from "./text.ts";
+import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
+import { badnessText, summaryTitle, whereText } from "./text.ts";
 import { bytesText, clean, percentText } from "./words.ts";
 
 const RANKED = 10;
@@ -36,16 +36,21 @@ function markdownCode(text: string): string {
 }
 
 function summary(title: string, folds: readonly Fold[]): string {
-  const rows = folds.map(({ kills, shown }) => {
-    const what = shown.explanation?.headline ?? `${shown.victim.comm ?? "a process"} killed`;
-    return `| ${kills.length} | ${markdownText(what)} |`;
-  });
-  return [`**${title}**`, "", "| Kills | What |", "|---|---|", ...rows].join("\n");
+  const rows = folds.map(
+    (fold) => `| ${fold.kills.length} | ${markdownText(foldHeadline(fold))} |`,
+  );
+  return [
+    title.replace(/^(\d+) (kills?)/, "**$1 OOM $2**"),
+    "",
+    "| Kills | What |",
+    "|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 function story({ kills, shown }: Fold): string {
   const { explanation } = shown;
-  const title = explanation?.headline ?? `${shown.victim.comm ?? "a process"} killed for memory`;
+  const title = explanation?.headline ?? plainHeadline(shown);
   const many = kills.length > 1 ? ` (${kills.length} kills of this kind, one of them shown)` : "";
   const parts = [`### ${markdownText(title)}`, `${markdownText(whereText(shown))}${many}`];
   return (explanation === null ? parts : [...parts, ...sections(explanation)]).join("\n\n");
@@ -108,7 +113,7 @@ function taskLine(task: RankedTask): string {
     markdownCode(task.comm),
     bytesText(task.rssBytes),
     String(task.oomScoreAdj ?? "?"),
-    task.badness === null ? "never" : String(task.badness),
+    badnessText(task),
     roles.join(", "),
   ];
   return `| ${cells.join(" | ")} |`;

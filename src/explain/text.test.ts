@@ -140,6 +140,20 @@ test("colour marks the same text, and only colour", () => {
   assert.equal(coloured.replace(/\x1b\[\d+m/g, ""), plain);
 });
 
+test("where the formula is not known nobody is said to be immune", () => {
+  const tasks = [
+    task("init", 1, 5),
+    task("a", 9, 10, { oomScoreAdj: -1000 }),
+    task("leak", 20, 700),
+  ];
+  const old = { tasks, kernelRelease: "2.6.32-754.el6.x86_64" };
+  const of = nodeReport({ ...old, tasks: tasks.map((row) => ({ ...row, swapBytes: null })) });
+  const text = renderKill(explained({ explanation: explainReport(of, of.kills[0] ?? null) }));
+  assert.match(text, / 20 {2}leak .* \? {2}killed/);
+  assert.match(text, / 9 {2}a .* never/);
+  assert.match(text, /, largest first/);
+});
+
 test("a kill without an explanation is still a line", () => {
   assert.equal(
     renderKill(explained()),
@@ -150,7 +164,7 @@ test("a kill without an explanation is still a line", () => {
 test("Markdown has all sections, and a table for several kills", () => {
   const text = renderMarkdown(storm(4, 2));
   for (const part of [
-    "**4 kills in 4 runs of the OOM killer**",
+    "**4 OOM kills** in 4 runs of the OOM killer",
     "**What happened**",
     "**What to do**",
     "**Memory**",
@@ -158,7 +172,7 @@ test("Markdown has all sections, and a table for several kills", () => {
     "**Evidence**",
   ])
     assert.ok(text.includes(part), part);
-  assert.match(text, /\| 2 \| worker-0/);
+  assert.match(text, /\| 2 \| worker-0 killed/);
 });
 
 test("names become no markup, mention, link or table cell", () => {

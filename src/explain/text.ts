@@ -1,6 +1,6 @@
 /** An explanation for people at a terminal: what happened, what to do, then the figures it rests on. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
-import { type Fold, foldKills } from "./fold.ts";
+import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
 import { bar, cut, DEFAULT_LAYOUT, type LayoutOptions, wrapped } from "./layout.ts";
 import { bytesText, clean, cleanMiddle, countText, percentText } from "./words.ts";
 
@@ -68,12 +68,14 @@ export function summaryTitle(kills: readonly ExplainedKill[]): string {
 }
 
 function summaryRow(fold: Fold, timed: boolean, width: number): string[] {
-  const { kills, shown } = fold;
-  const headline = shown.explanation?.headline ?? plainHeadline(shown);
-  const text = kills.length > 1 ? headline.replace(/\[\d+\]/g, "") : headline;
+  const { kills } = fold;
   const count = String(kills.length).padStart(7);
   const first = timed ? `${count}  ${spanText(fold).padEnd(20)}  ` : `${count}  `;
-  return wrapped(clean(text, 400), first.length > width / 2 ? `${count}  ` : first, width);
+  return wrapped(
+    clean(foldHeadline(fold), 400),
+    first.length > width / 2 ? `${count}  ` : first,
+    width,
+  );
 }
 
 /** `07:29:13 .. 07:29:41`; nothing when the text has no times. */
@@ -102,10 +104,6 @@ function killLines(kill: ExplainedKill, options: LayoutOptions): string[] {
     ...whereLines(kill, options).map(styles.faint),
     ...(explanation === null ? [] : storyLines(explanation, options)),
   ];
-}
-
-function plainHeadline(kill: ExplainedKill): string {
-  return `${kill.victim.comm ?? "a process"} killed for memory`;
 }
 
 /** When and where, in one line. */
@@ -225,6 +223,12 @@ function tableLines(explanation: Explanation, { width, styles, details }: Layout
   return [styles.faint(cut(head, width)), ...rows];
 }
 
+/** `never` for what the kernel must not kill, `?` where its formula is not known. */
+export function badnessText({ badness, oomScoreAdj, pid }: RankedTask): string {
+  if (badness !== null) return String(badness);
+  return oomScoreAdj === -1000 || pid === 1 ? "never" : "?";
+}
+
 function taskRow(task: RankedTask): string {
   const roles = [task.victim ? "killed" : "", task.trigger ? "asked" : ""].filter(
     (role) => role !== "",
@@ -240,7 +244,7 @@ function taskRow(task: RankedTask): string {
         : bytesText(task.swapBytes)
     ).padStart(9),
     String(task.oomScoreAdj ?? "?").padStart(6),
-    (task.badness === null ? "never" : String(task.badness)).padStart(10),
+    badnessText(task).padStart(10),
     ` ${roles.join(", ")}`,
   ];
   return cells.join(" ").trimEnd();

@@ -38,6 +38,16 @@ test("a text that has the reaper's line only, the selection, or the summary says
   }
 });
 
+test("a line of a kill alone asks for the rest of the log", () => {
+  const nothing = { trigger: null, tasks: [], memory: null, cgroupStats: [] };
+  const { findings, advice } = says(
+    lostEvidence,
+    story(report({ ...nothing, kills: [killOf(WORKER)] })),
+  );
+  assert.match(findings[0] ?? "", /^The text has only the line of the kill/);
+  assert.match(advice[0] ?? "", /journalctl -k/);
+});
+
 test("a whole report lost nothing", () => {
   assert.deepEqual(says(lostEvidence, story(report())).findings, []);
 });

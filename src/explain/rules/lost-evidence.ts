@@ -1,4 +1,5 @@
 import type { Outcome } from "../../model/record.ts";
+import type { OomReport } from "../../model/report.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import { countText } from "../words.ts";
 
@@ -8,6 +9,14 @@ const ONLY: Partial<Record<Outcome, string>> = {
   selected: "The text names whom the kernel selected; the line of the kill itself is missing",
   summary: "The text has the kernel's summary of the kill; the line of the kill itself is missing",
 };
+
+const BARE =
+  "The text has only the line of the kill, without the kernel's report: why it happened is not in it";
+
+function isBare({ kills, trigger, tasks, memory, node, cgroupStats }: OomReport): boolean {
+  const figures = tasks.length > 0 || memory !== null || node !== null || cgroupStats.length > 0;
+  return kills.some(({ outcome }) => outcome === "killed") && trigger === null && !figures;
+}
 
 /** What the kernel or the text kept from us, so that silence is not taken for absence. */
 export const lostEvidence: Rule = {
@@ -24,7 +33,7 @@ export const lostEvidence: Rule = {
       ]);
     }
     const suppressed = report.suppressedBefore ?? 0;
-    const only = ONLY[outcome];
+    const only = isBare(report) ? BARE : ONLY[outcome];
     if (suppressed === 0 && report.problems.length === 0 && only === undefined) return null;
     return told(
       [
@@ -45,6 +54,12 @@ export const lostEvidence: Rule = {
             ),
       ],
       [
+        only === BARE
+          ? advice(
+              "Give 'explain' the whole kernel log of that time (journalctl -k, dmesg), for the reason.",
+              "The kernel prints its report just before the line of the kill, ten times in five seconds at most.",
+            )
+          : null,
         suppressed === 0
           ? null
           : advice(

@@ -15,6 +15,17 @@ test("the largest was chosen, and who comes next", () => {
   ]);
 });
 
+test("what is in swap counts, too", () => {
+  const swapped = task("cold", 12, 1, { swapBytes: 300 * 1024 * 1024 });
+  const { findings } = says(
+    victim,
+    story(report({ tasks: [WORKER, swapped], kills: [killOf(swapped)] })),
+  );
+  assert.deepEqual(findings, [
+    "cold[12] was chosen because it is the largest: 1 MiB and 300 MiB in swap; next is worker[11] with 94 MiB.",
+  ]);
+});
+
 test("a smaller one was chosen for its oom_score_adj, or because the larger is protected", () => {
   const eager = task("cache", 12, 5, { oomScoreAdj: 1000 });
   const first = report({ tasks: [MAIN, WORKER, eager], kills: [killOf(eager)] });

@@ -1,3 +1,4 @@
+import type { TaskRow } from "../../model/report.ts";
 import { atLeast, kernelVersion } from "../kernel-version.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story, StoryVictim } from "../story.ts";
@@ -50,7 +51,7 @@ function anybody({ ranking }: Story, who: StoryVictim) {
 function byRank(story: Story, who: StoryVictim) {
   const { ranking, row, tasks } = story;
   if (ranking === null || row === null || ranking.order[0]?.task !== row) return null;
-  const largest = tasks.reduce((a, b) => (b.rssBytes > a.rssBytes ? b : a), row);
+  const largest = tasks.reduce((a, b) => (heldBytes(b) > heldBytes(a) ? b : a), row);
   const evidence = [
     rankLine(story),
     `${countText(tasks.length, "process", "processes")} in the table`,
@@ -65,7 +66,7 @@ function byRank(story: Story, who: StoryVictim) {
         : `the other is protected by oom_score_adj ${largest.oomScoreAdj ?? 0}`;
     return finding(
       "certain",
-      `${who.words} was killed with ${bytesText(row.rssBytes)} although ${processText(largest.comm, largest.pid)} holds ${bytesText(largest.rssBytes)}: ${why}.`,
+      `${who.words} was killed with ${heldText(row)} although ${processText(largest.comm, largest.pid)} holds ${heldText(largest)}: ${why}.`,
       evidence,
     );
   }
@@ -73,12 +74,25 @@ function byRank(story: Story, who: StoryVictim) {
   const rival =
     next === undefined
       ? ": there was no other"
-      : `; next is ${processText(next.comm, next.pid)} with ${bytesText(next.rssBytes)}`;
+      : `; next is ${processText(next.comm, next.pid)} with ${heldText(next)}`;
   return finding(
     "certain",
-    `${who.words} was chosen because it is the largest: ${bytesText(row.rssBytes)}${rival}.`,
+    `${who.words} was chosen because it is the largest: ${heldText(row)}${rival}.`,
     evidence,
   );
+}
+
+/** Both count for the kernel. */
+function heldBytes({ rssBytes, swapBytes }: TaskRow): number {
+  return rssBytes + (swapBytes ?? 0);
+}
+
+/** `82 MiB`, `82 MiB and 1 GiB in swap`. */
+function heldText({ rssBytes, swapBytes }: TaskRow): string {
+  const swapped = swapBytes ?? 0;
+  return swapped === 0
+    ? bytesText(rssBytes)
+    : `${bytesText(rssBytes)} and ${bytesText(swapped)} in swap`;
 }
 
 function rankLine({ ranking }: Story): string {
