@@ -110,6 +110,18 @@ it("the line that the rate limit leaves of a report is none", () => {
   assert.match(JSON.stringify(stories.at(-1)?.explanation.findings), /the 13th kill here/);
 });
 
+it("while kills come only a few are explained at once", () => {
+  const reports = new Reports(WALL);
+  const kills = Array.from({ length: 50 }, (_, index) => killRecord(index));
+  reports.told(stream(kills), 0);
+  reports.told(stream([killRecord(99)]), 2_000_000);
+  assert.equal(reports.due(2_100_000).length, 2);
+  assert.equal(reports.due(2_110_000).length, 0, "and not in each turn of the loop");
+  assert.equal(reports.due(2_200_000).length, 2);
+  assert.equal(reports.due(2_400_000).length, 20);
+  assert.equal(reports.due(2_400_001).length, 20);
+});
+
 it("an amendment that changes the story is told, another one is not", () => {
   const reports = new Reports(WALL);
   const told = observations("6.1-ancestor");
