@@ -101,11 +101,11 @@ export class Containers {
     if (!entry.present) entry.goneSince = now;
   }
 
-  exit(id: string, exitCode: number | null, atSeconds: number): void {
+  exit(id: string, exitCode: number | null): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     if (exitCode !== null) entry.exitCode.value = exitCode;
-    noteExit(entry.runs, atSeconds);
+    noteExit(entry.runs);
     entry.restarts.value = restartsOf(entry.runs);
   }
 

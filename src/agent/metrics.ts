@@ -142,10 +142,9 @@ export class Metrics {
   exit(record: ExitRecord): void {
     const { container, pod, exitCode, verdict } = record;
     const owner = this.#book(ownerName(container, pod, null));
-    const seconds = secondsOf(record.at);
-    step(exitSeries(owner, verdict), seconds < this.#startedAt);
+    step(exitSeries(owner, verdict), secondsOf(record.at) < this.#startedAt);
     this.#containers.named(container, pod, this.#now);
-    this.#containers.exit(container.id, exitCode, seconds);
+    this.#containers.exit(container.id, exitCode);
   }
 
   container(facts: ContainerFacts, running: boolean): void {

@@ -16,28 +16,29 @@ const YOUNG_SECONDS = 60;
 /** Readers told apart; one more forgets the one that was not seen longest. */
 const READER_LIMIT = 4;
 
-/** Labels that were printed to somebody, of each family (any object that stands for it), and when first. */
+/** What was printed of each series: its labels object, in each family (any object that stands for it). */
 class Printed {
   readonly #families = new WeakMap<object, WeakMap<object, number>>();
 
-  since(family: object, labels: object): number | undefined {
+  get(family: object, labels: object): number | undefined {
     return this.#families.get(family)?.get(labels);
   }
 
-  add(family: object, labels: object, nowSeconds: number): void {
+  set(family: object, labels: object, value: number): void {
     const known = this.#families.get(family) ?? new WeakMap<object, number>();
     this.#families.set(family, known);
-    if (!known.has(labels)) known.set(labels, nowSeconds);
+    known.set(labels, value);
   }
 }
 
 /** One reader while it reads. */
 export interface Scrape {
-  /** Whether 0 is printed in place of the value; asked once for each series that is printed. */
-  holdsAtZero(family: object, series: SeriesCount): boolean;
+  /** What is printed of a counter: asked once for each series. */
+  shown(family: object, series: SeriesCount): number;
 }
 
 interface Known {
+  /** Values, as printed last. */
   readonly printed: Printed;
   /** Of its last reads. */
   seconds: readonly number[];
@@ -45,31 +46,42 @@ interface Known {
 
 /**
  * Prometheus takes the first value it sees of a series for what was always there, and `increase()` misses it. So whoever
- * scrapes sees a new counter at 0 once, whatever it has come to, and at its value from the next scrape on; but not one
- * that an earlier process printed, or that this scraper may have seen from another address.
+ * scrapes sees a new counter once at 0, or at what it saw of it last under other labels, and at its value from the next
+ * scrape on; but not one that an earlier process printed, or that this scraper may have seen from another address.
  */
 export class Scrapers {
   readonly #readers = new Map<string, Known>();
-  /** To any scraper. */
-  readonly #printed = new Printed();
+  /** Seconds when it was first printed to any scraper. */
+  readonly #since = new Printed();
 
   /** Somebody reads now (seconds of any clock). */
   reads({ name, scrapes }: Reader, nowSeconds: number): Scrape {
-    const reader = this.#readers.get(name) ?? { printed: new Printed(), seconds: [] };
+    const { printed, ...reader } = this.#readers.get(name) ?? {
+      printed: new Printed(),
+      seconds: [],
+    };
     const first = reader.seconds.at(-REGULAR_READS);
     const regular = first !== undefined && nowSeconds - first <= REGULAR_SECONDS;
     const returns = regular || (scrapes && reader.seconds.length > 0);
-    reader.seconds = [...reader.seconds, nowSeconds].slice(-REGULAR_READS);
-    this.#remember(name, reader);
+    const seconds = [...reader.seconds, nowSeconds].slice(-REGULAR_READS);
+    this.#remember(name, { printed, seconds });
+    const begins = (
+      family: object,
+      { labels, value, continued = false, earlier = [] }: SeriesCount,
+    ) => {
+      const since = this.#since.get(family, labels) ?? nowSeconds;
+      if (returns || scrapes) this.#since.set(family, labels, since);
+      const before = earlier.flatMap((one) => printed.get(family, one) ?? []).at(-1);
+      if (before !== undefined) return Math.min(before, value);
+      const holds = returns || (scrapes && nowSeconds - since < YOUNG_SECONDS);
+      return holds && !continued ? 0 : value;
+    };
     return {
-      holdsAtZero: (family, { labels, continued = false, earlier = [] }) => {
-        const isPrinted = (one: object) => reader.printed.since(family, one) !== undefined;
-        if (isPrinted(labels)) return false;
-        reader.printed.add(family, labels, nowSeconds);
-        const since = this.#printed.since(family, labels) ?? nowSeconds;
-        if (returns || scrapes) this.#printed.add(family, labels, nowSeconds);
-        if (continued || earlier.some(isPrinted)) return false;
-        return returns || (scrapes && nowSeconds - since < YOUNG_SECONDS);
+      shown: (family, series) => {
+        const isNew = printed.get(family, series.labels) === undefined;
+        const value = isNew ? begins(family, series) : series.value;
+        printed.set(family, series.labels, value);
+        return value;
       },
     };
   }

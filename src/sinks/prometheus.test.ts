@@ -191,28 +191,24 @@ test("Prometheus sees it from its first scrape on, but not when it only comes fr
   assert.equal(values("moved", 130), "513");
 });
 
-test("a counter that goes on under other labels does not begin at 0 again, if it was ever printed", () => {
-  let kills: SeriesCount[] = [{ labels: { container: "x" }, value: 7 }];
+test("a counter that goes on under other labels begins at what was printed of it", () => {
+  let kills: SeriesCount[] = [{ labels: { container: "x" }, value: 5 }];
   const view = agentView({ metrics: () => ({ ...EMPTY_METRICS, kills }) });
   const renderer = createMetricsRenderer(view);
-  const reader = { name: "prometheus", scrapes: true };
-  const page = (seconds: number) => [...renderer.render([], seconds, reader)].join("");
-  page(0);
-  const printed = kills.map(({ labels }) => labels);
+  const values = (seconds: number) => {
+    const page = [...renderer.render([], seconds, { name: "p", scrapes: true })].join("");
+    return [...page.matchAll(/"([a-z])".*\} (\d)/g)].map(([, name, value]) => `${name}${value}`);
+  };
+  assert.deepEqual(values(0), ["x0"]);
+  assert.deepEqual(values(15), ["x5"]);
+  const earlier = kills.map(({ labels }) => labels);
   kills = [
-    { labels: { container: "a" }, value: 7, earlier: printed },
+    { labels: { container: "a" }, value: 7, earlier },
     { labels: { container: "b" }, value: 7, earlier: [{ container: "never" }] },
     { labels: { container: "c" }, value: 7, continued: true },
   ];
-  const values = [...page(15).matchAll(/"([abc])".*\} (\d)/g)].map(([, name, value]) => [
-    name,
-    value,
-  ]);
-  assert.deepEqual(values, [
-    ["a", "7"],
-    ["b", "0"],
-    ["c", "7"],
-  ]);
+  assert.deepEqual(values(30), ["a5", "b0", "c7"]);
+  assert.deepEqual(values(45), ["a7", "b7", "c7"]);
 });
 
 test("promtool refuses what a careless renderer would print", (t) => {

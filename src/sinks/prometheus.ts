@@ -194,8 +194,8 @@ function sampleOf(
   names: readonly string[],
   { cache, scrape }: Input,
 ): string {
-  const held = type === "counter" && scrape.holdsAtZero(cache, series);
-  return `${name}${cache.textOf(series, names)} ${held ? 0 : sampleValue(series.value)}\n`;
+  const value = type === "counter" ? scrape.shown(cache, series) : series.value;
+  return `${name}${cache.textOf(series, names)} ${sampleValue(value)}\n`;
 }
 
 /** A family of the contract keyed by labels. Prometheus reads an empty label as none: the node's own zero series. */
