@@ -56,7 +56,7 @@ class Checker {
       this.#place(kill, identity);
       const { main, visibility } = identity;
       // Who started anew within the second in which the end of the life before is late is taken for a child, at first.
-      const isLate = this.#outcome.plan.late > 0 && now < kill.at + 1.5 * SECOND && !main;
+      const isLate = this.#outcome.plan.late > 0 && !main;
       if (main !== null && main !== kill.main && !isLate) {
         this.#wrong(`${kill.id}: main ${main} at ${now}`);
       }
@@ -88,7 +88,10 @@ class Checker {
     const { container, pod, main, visibility } = identity;
     if (named && container === null) this.#wrong(`${kill.id}: no container for ${path}`);
     if (told && owner.pod !== null && pod?.uid !== owner.pod.uid) this.#wrong(`${kill.id}: no pod`);
-    if (main !== null && main !== kill.main) this.#wrong(`${kill.id}: main ${main} for good`);
+    const isLate = this.#outcome.plan.late > 0 && !main;
+    if (main !== null && main !== kill.main && !isLate) {
+      this.#wrong(`${kill.id}: main ${main} for good`);
+    }
     if (visibility === "pending") this.#wrong(`${kill.id}: pending for good`);
     this.#visibility(kill, visibility);
     const isKnown = named || kill.run.end - kill.run.start > SECOND / 4;

@@ -28,6 +28,8 @@ export interface ContainersState {
   readonly savedAt: number;
 }
 
+const RUNTIME_SOURCES: readonly RuntimeSourceName[] = ["docker", "containerd", "cri", "podman"];
+
 interface ToldBefore {
   readonly id: string;
   readonly wallMicroseconds: number;
@@ -198,21 +200,14 @@ export class Containers {
 
   /** Since that state was saved nobody was heard; nor is anybody until the lists have come. */
   #resume({ inventory, savedAt }: ContainersState): void {
-    for (const { source } of inventory.lists) this.#inventory.gaps.begin(source, savedAt);
-    for (const { id, sources } of inventory.entries) {
-      for (const source of sources) this.#inventory.gaps.begin(source, savedAt);
-      this.#exits.set(id, 0);
-    }
+    for (const source of RUNTIME_SOURCES) this.#inventory.gaps.begin(source, savedAt);
+    for (const { id } of inventory.entries) this.#exits.set(id, 0);
   }
 
   #identify(kill: Identifiable, at: Instant, settled: Settled | null): Identified {
     const around = {
       inventory: this.#inventory,
       kills: this.#kills,
-      audible: ({ presence, sources }: Entry) =>
-        sources.some(
-          (source) => presence[source]?.present === true && !this.#inventory.gaps.isDeaf(source),
-        ),
       now: this.#now,
     };
     const identified = identifyKill(around, kill, at);

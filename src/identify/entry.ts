@@ -35,6 +35,11 @@ export interface Presence {
   readonly at: number;
 }
 
+interface Named {
+  readonly pid: number | null;
+  readonly at: number;
+}
+
 /** All that was said about one container, as plain data: sets that may be told in any order and any number of times. */
 export interface Entry {
   readonly id: string;
@@ -44,6 +49,8 @@ export interface Entry {
   /** Moments (µs, monotonic) at which a runtime reported an OOM kill in it. */
   reports: readonly number[];
   readonly presence: { [Name in RuntimeSourceName]?: Presence };
+  /** Which main process each source named last, and when (µs, monotonic); `null`: it named none. */
+  readonly named: { [Name in RuntimeSourceName]?: Named };
   /** The sources that described it. */
   sources: readonly RuntimeSourceName[];
   /** When each of them did so first (µs, monotonic). */
@@ -61,6 +68,7 @@ export function newEntry(id: string): Entry {
     endings: [],
     reports: [],
     presence: {},
+    named: {},
     sources: [],
     describedAt: {},
     sandbox: false,
@@ -176,3 +184,10 @@ export function goneAt({ presence }: Entry): number | null {
 
 /** Stamps of two sources for the same moment in a container's life differ by at most this. */
 export const STAMP_SLACK = SECOND;
+
+/** The source describes the container: with which main process, or without. */
+export function nameMain(entry: Entry, source: RuntimeSourceName, said: Named): void {
+  const known = entry.named[source];
+  const newer = known === undefined || said.at > known.at;
+  if (newer || (said.at === known.at && known.pid === null)) entry.named[source] = said;
+}

@@ -15,8 +15,6 @@ import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
 export interface Surroundings {
   readonly inventory: Inventory;
   readonly kills: ToldKills;
-  /** Whether the ends of this container's processes can be heard of. */
-  readonly audible: (entry: Entry) => boolean;
   readonly now: number;
 }
 
@@ -45,7 +43,7 @@ export function identifyKill(around: Surroundings, kill: Identifiable, at: Insta
       surely,
       mainKilled: together,
       over: entry === null || run === null ? null : overAt(around.inventory, entry, run),
-      audible: entry !== null && around.audible(entry),
+      audible: entry !== null && run !== null && around.inventory.isAudible(entry, run),
       now: around.now,
     }),
     scope: limitScope(kill, place.containerPath),

@@ -12,9 +12,9 @@ import {
   addStart,
   type Entry,
   goneAt,
+  nameMain,
   newEntry,
   type Presence,
-  STAMP_SLACK,
 } from "./entry.ts";
 import { learn } from "./facts.ts";
 import { Gaps, type GapsState } from "./gaps.ts";
@@ -33,6 +33,8 @@ export interface InventoryState {
 /** Containers already gone that still answer; each takes about a kilobyte. */
 const GONE_KEPT = 1_000;
 const ENTRIES_KEPT = 10_000;
+/** A container is told of a moment after its process is there (µs). */
+const EVENT_SLACK = 100_000;
 /** Looking for what may be forgotten takes a look at all. */
 const SWEEP_EVERY = GONE_KEPT / 10;
 
@@ -107,6 +109,16 @@ export class Inventory {
     return moment <= seen || this.#isHeard(entry, seen, moment);
   }
 
+  /** Whether a source that can be heard would tell its end, had it ended: it has the container, and named this process last. */
+  isAudible({ sources, presence, named }: Entry, run: Run): boolean {
+    return sources.some(
+      (source) =>
+        presence[source]?.present === true &&
+        named[source]?.pid === run.pid &&
+        !this.gaps.isDeaf(source),
+    );
+  }
+
   /** Whether the end of this life, too, was in the life in which something happened at `at`. */
   isUntilEnd(entry: Entry, { end, endTold, endIsOwn }: Run, at: Instant): boolean {
     if (end === null || !endTold || endIsOwn) return true;
@@ -115,7 +127,7 @@ export class Inventory {
 
   /** Whether a source that had told of it could be heard all that time. */
   #isHeard({ sources, describedAt }: Entry, from: number, to: number): boolean {
-    const tellers = sources.filter((source) => (describedAt[source] ?? to) <= from + STAMP_SLACK);
+    const tellers = sources.filter((source) => (describedAt[source] ?? to) <= from + EVENT_SLACK);
     return this.gaps.isHeard(tellers, from, to);
   }
 
@@ -176,6 +188,7 @@ export class Inventory {
     entry.describedAt[source] = Math.min(entry.describedAt[source] ?? moment, moment);
     const sandbox = container.sandbox && !entry.sandbox;
     entry.sandbox ||= container.sandbox;
+    nameMain(entry, source, { pid: container.mainPid, at: moment });
     const list = this.#lists.get(source);
     const listed: Presence =
       list !== undefined && list.at > moment

@@ -36,6 +36,8 @@ export interface Run {
 
 interface Draft {
   pid: number | null;
+  /** The pid that its start was told with. */
+  readonly startPid: number | null;
   startedAt: number | null;
   firstSeen: number;
   lastAlive: number;
@@ -56,7 +58,7 @@ export function runsOf(entry: Entry): readonly Run[] {
   for (const start of starts.filter(({ pid }) => pid !== null)) joinStart(drafts, start, entry);
   for (const start of starts.filter(({ pid }) => pid === null)) joinStart(drafts, start, entry);
   const endings = entry.endings.toSorted(compareEndings);
-  for (const ending of endings.filter(({ pid }) => pid !== null)) joinEnding(drafts, ending);
+  for (const ending of endings.filter(({ pid }) => pid !== null)) joinEnding(drafts, ending, entry);
   drafts.sort(compareDrafts);
   for (const ending of endings.filter(({ pid }) => pid === null)) {
     const [only] = drafts;
@@ -85,7 +87,7 @@ function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
     const lastNamed = start.lastSeen;
     const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : lastNamed;
     const seen = { firstSeen, lastAlive, lastNamed };
-    drafts.push({ pid, startedAt, ...seen, restarts, heardAt, endings: [] });
+    drafts.push({ pid, startPid: pid, startedAt, ...seen, restarts, heardAt, endings: [] });
     return;
   }
   draft.lastNamed = Math.max(draft.lastNamed, start.lastSeen);
@@ -124,12 +126,14 @@ function isOneMoment({ endings }: Entry, one: number, other: number): boolean {
 }
 
 /** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
-function joinEnding(drafts: Draft[], ending: Ending): void {
+function joinEnding(drafts: Draft[], ending: Ending, { endings }: Entry): void {
   const at = endTime(ending);
   const same = drafts.filter(({ pid }) => pid === ending.pid).sort(compareDrafts);
   const begun = same.filter((draft) => beginOf(draft) <= at + STAMP_SLACK);
-  const nameless = () =>
-    drafts.filter((one) => one.pid === null && beginOf(one) <= at + STAMP_SLACK).at(-1);
+  const wasOn = (one: Draft) =>
+    beginOf(one) <= at + STAMP_SLACK &&
+    !endings.some((other) => endTime(other) > beginOf(one) && endTime(other) < at - STAMP_SLACK);
+  const nameless = () => drafts.filter((one) => one.pid === null && wasOn(one)).at(-1);
   const draft = begun.at(-1) ?? nameless();
   if (draft === undefined) {
     drafts.push(unseen(ending));
@@ -143,7 +147,15 @@ function unseen(ending: Ending): Draft {
   const { pid, heardAt } = ending;
   const never = Number.NEGATIVE_INFINITY;
   const seen = { firstSeen: endTime(ending), lastAlive: never, lastNamed: never };
-  return { pid, startedAt: null, ...seen, restarts: null, heardAt, endings: [ending] };
+  return {
+    pid,
+    startPid: null,
+    startedAt: null,
+    ...seen,
+    restarts: null,
+    heardAt,
+    endings: [ending],
+  };
 }
 
 /** An end without a pid goes to the life it fits best: one that ended then, or one that was on and has no end. */
@@ -200,7 +212,7 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
     const first = endings.find(isTold) ?? endings[0];
     const end = first === undefined ? null : endTime(first);
     const endTold = first !== undefined && isTold(first);
-    const named = endings.some((ending) => isTold(ending) && ending.pid !== null);
+    const named = endings.some((one) => isTold(one) && one.pid === draft.startPid);
     const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
     const once = startedOnce && drafts.length === 1;
     const from = draft.startedAt ?? unknown;
@@ -208,7 +220,10 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
     const since = once ? Number.NEGATIVE_INFINITY : begin;
     const live = draft.startedAt !== null && draft.firstSeen - draft.startedAt <= STAMP_SLACK;
     const seenAlive = pid !== null || live;
-    const endIsOwn = endTold && end !== null && (once || named || draft.lastNamed >= end);
+    const endIsOwn =
+      endTold &&
+      end !== null &&
+      (once || (draft.startPid !== null && named) || draft.lastNamed >= end);
     before = end;
     const ends = { endings, end, endTold, endIsOwn };
     return { pid, from, begin, since, seenAlive, lastAlive, restarts, ...ends, heardAt };
