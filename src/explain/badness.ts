@@ -40,14 +40,36 @@ interface Formula {
   readonly atLeastOne: boolean;
 }
 
-/** The first victim in the table: by thread id, by process id, by name when both are reused. */
+/** What is the same for every victim of a report; a group kill has thousands of them. */
+interface Known {
+  readonly byTid: ReadonlyMap<number, TaskRow>;
+  readonly byPid: ReadonlyMap<number, TaskRow>;
+  readonly rankings: Map<TaskRow | null, Ranking>;
+}
+const KNOWN = new WeakMap<OomReport, Known>();
+
+function knownOf(report: OomReport): Known {
+  const known = KNOWN.get(report);
+  if (known !== undefined) return known;
+  // The first of equals stays.
+  const rows = report.tasks.toReversed();
+  const made: Known = {
+    byTid: new Map(rows.map((task) => [task.tid, task])),
+    byPid: new Map(rows.map((task) => [task.pid, task])),
+    rankings: new Map(),
+  };
+  KNOWN.set(report, made);
+  return made;
+}
+
+/** A victim in the table: by thread id, else by process id. */
 export function victimRow(
   report: OomReport,
   tid: number | null,
   pid: number | null,
 ): TaskRow | null {
-  const byTid = report.tasks.find((task) => tid !== null && task.tid === tid);
-  return byTid ?? report.tasks.find((task) => task.pid === (pid ?? tid)) ?? null;
+  const { byTid, byPid } = knownOf(report);
+  return (tid === null ? null : byTid.get(tid)) ?? byPid.get(pid ?? tid ?? -1) ?? null;
 }
 
 /** The size of a page on the machine of the report: its memory columns are multiples of it. */
@@ -61,6 +83,15 @@ export function pageBytesOf(report: OomReport): number {
 
 /** The table of a report in the kernel's order, and whether the kernel's choice was that of its own rule. */
 export function rank(report: OomReport, victim: TaskRow | null): Ranking {
+  const { rankings } = knownOf(report);
+  const known = rankings.get(victim);
+  if (known !== undefined) return known;
+  const made = computed(report, victim);
+  rankings.set(victim, made);
+  return made;
+}
+
+function computed(report: OomReport, victim: TaskRow | null): Ranking {
   const formulas = formulasFor(kernelVersion(report.kernelRelease), report);
   const totals = totalPagesOf(report);
   let first: Ranking | null = null;

@@ -10,14 +10,23 @@ const INPUT_LIMIT = 4096;
 /** Letters, digits and signs that take one column in every terminal, and nothing that could steer one. */
 const PLAIN = /^[ -~¡-¬®-ʯͰ-ͷͻ-ϿЀ-҂Ҋ-ԯ–—‘’“”…]$/u;
 
+/** Nearly every text: no character of it need be looked at. */
+const ASCII = /^[ -~]*$/;
+
 /** A name from outside, fit to print: control, format and unsteady characters become `\x1b`, `\u{202e}`. */
 export function clean(text: string, limit = 64): string {
+  const input = text.slice(0, INPUT_LIMIT);
+  if (ASCII.test(input)) return cutAt(input, limit);
   let safe = "";
-  for (const character of text.slice(0, INPUT_LIMIT)) {
+  for (const character of input) {
     safe += PLAIN.test(character) ? character : escaped(character);
-    if (safe.length > limit) return `${safe.slice(0, Math.max(1, limit - 1))}…`;
+    if (safe.length > limit) break;
   }
-  return safe;
+  return cutAt(safe, limit);
+}
+
+function cutAt(safe: string, limit: number): string {
+  return safe.length > limit ? `${safe.slice(0, Math.max(1, limit - 1))}…` : safe;
 }
 
 function escaped(character: string): string {
