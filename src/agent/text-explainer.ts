@@ -10,6 +10,7 @@ import type { ExplainedKill } from "../model/explanation.ts";
 import type { KillRecord, UserspaceKillRecord } from "../model/record.ts";
 import type { OomReport, ReportEvent } from "../model/report.ts";
 import { ReportReader } from "../parse/report-reader.ts";
+import type { LogClock } from "../parse/report-stamp.ts";
 
 /** What a text tells, in its order. */
 export type TextEvent =
@@ -27,13 +28,18 @@ const IDS_KEPT = 4096;
 
 /** One text. Memory is bounded whatever the text. */
 export class TextExplainer {
-  readonly #reader = new ReportReader();
+  readonly #reader: ReportReader;
   readonly #ids = new Map<string, number>();
   readonly #context: TextContext = {
     ownerOf,
     memory: new KillMemory(null),
     freeId: (id) => this.#freeId(id),
   };
+
+  /** `clock`: what is known of the clock of the log. */
+  constructor(clock?: LogClock) {
+    this.#reader = new ReportReader(clock);
+  }
 
   /** As `ReportReader.idle`: nothing is open, lines may be left out if counted. */
   get idle(): boolean {

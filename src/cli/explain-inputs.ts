@@ -11,6 +11,8 @@ export type Input =
       readonly name: string;
       readonly path: string | null;
       readonly bytes: number;
+      /** When it was last written: no line of it is later (wall µs). */
+      readonly latestMicroseconds: number;
     }
   /** Something like /dev/kmsg: read as far as it has got, in one go. */
   | { readonly kind: "device"; readonly name: string; readonly path: string }
@@ -35,11 +37,12 @@ function resolve(context: Context, word: string): readonly Input[] {
   throw new CliError("E_INPUT", `there is no file '${word}'.`);
 }
 
-function standardInput({ console, texts }: Context): Input {
+function standardInput({ console, host, texts }: Context): Input {
   if (texts.typed) {
     console.error("oomwitness: reading standard input: paste a kernel log, then end with Ctrl-D");
   }
-  return { kind: "text", name: "-", path: null, bytes: 0 };
+  const latestMicroseconds = host.clock.wallMicroseconds();
+  return { kind: "text", name: "-", path: null, bytes: 0, latestMicroseconds };
 }
 
 type Facts = ReturnType<Texts["look"]>;
@@ -65,8 +68,10 @@ function input(path: string, facts: Facts): Input {
     case "device":
       return { kind: "device", name: path, path };
     case "file":
-    case "pipe":
-      return { kind: "text", name: path, path, bytes: facts.bytes };
+    case "pipe": {
+      const { bytes, modifiedMicroseconds } = facts;
+      return { kind: "text", name: path, path, bytes, latestMicroseconds: modifiedMicroseconds };
+    }
   }
 }
 

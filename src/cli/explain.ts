@@ -1,5 +1,6 @@
 import { type TextEvent, TextExplainer } from "../agent/text-explainer.ts";
 import type { ExplainedKill } from "../model/explanation.ts";
+import type { LogClock } from "../parse/report-stamp.ts";
 import { safeJson } from "../sinks/json-line.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
@@ -79,7 +80,7 @@ class Explaining {
   }
 
   async #text(input: Exclude<Input, { kind: "id" }>): Promise<void> {
-    const scanner = new TextScanner(new TextExplainer());
+    const scanner = new TextScanner(new TextExplainer(this.#clockOf(input)));
     const ids: string[] = [];
     const take = async (events: readonly TextEvent[]) => {
       for (const event of events) await this.#event(event, input.name, ids);
@@ -98,6 +99,13 @@ class Explaining {
       this.#context.console.progress(null);
       for (const id of ids) if (this.#known.size < IDS_KEPT) this.#known.add(id);
     }
+  }
+
+  /** Logs are read where they were written, as a rule: their times are of our zone and not from the future. */
+  #clockOf(input: Exclude<Input, { kind: "id" }>): LogClock {
+    const now = this.#context.host.clock.wallMicroseconds();
+    const latestMicroseconds = input.kind === "text" ? input.latestMicroseconds : now;
+    return { zoneMinutes: localOffsetMinutes(now / 1000), latestMicroseconds };
   }
 
   async *#pieces(input: Exclude<Input, { kind: "id" }>): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,7 @@
 /**
  * The lines of mm/oom_kill.c that name a victim (facts 1.1), one sample a format:
  *
+ *     Killed process 3462 (perl) vsz:1972392kB, anon-rss:1953348kB, file-rss:0kB                           2.6.33
  *     Killed process 10212, UID 0, (java) total-vm:13098572kB, anon-rss:5027928kB, file-rss:208kB          2.6.32 (el6)
  *     Killed process 13536 (memorymonster) total-vm:33558652kB, anon-rss:920kB, file-rss:452kB             3.4
  *     Killed process 9163 (mysqld), UID 27, total-vm:…                                                     3.10 (el7)
@@ -57,7 +58,7 @@ export type KillLine = KilledLine | SelectionLine | SharingLine | SkipLine;
 
 const START =
   /^(?:(Memory cgroup out of memory|Out of [Mm]emory)( \(oom_kill_allocating_task\))?: )?(Killed process|[Kk]ill process|OOM victim) (\d{1,10})(?!\d)/;
-const WITH_MEMORY = /^(?:, UID (\d+),)? \(([\s\S]*)\)(?:, UID (\d+),)? (total-vm:[\s\S]*)$/;
+const WITH_MEMORY = /^(?:, UID (\d+),)? \(([\s\S]*)\)(?:, UID (\d+),)? ((?:total-vm|vsz):[\s\S]*)$/;
 const WITHOUT_MEMORY = /^(?:, UID (\d+),)? \(([\s\S]*)\)/;
 const SELECTION = /^ \(([\s\S]*)\) score \d+ (?:or sacrifice child|or a child)/;
 const SHARING = /^ \(([\s\S]*)\) sharing same memory/;
@@ -115,7 +116,7 @@ function killed(scope: KillScope | null, tid: number, rest: string): KilledLine 
     comm,
     uid: wholeNumber(full?.[1] ?? full?.[3] ?? /UID:(\d+)/.exec(memory)?.[1]),
     oomScoreAdj: wholeNumber(/oom_score_adj:(-?\d+)/.exec(memory)?.[1]),
-    totalVmBytes: kilobytes(/total-vm:(\d+)kB/.exec(memory)?.[1]),
+    totalVmBytes: kilobytes(/(?:total-vm|vsz):(\d+)kB/.exec(memory)?.[1]),
     anonRssBytes: kilobytes(/anon-rss:(\d+)kB/.exec(memory)?.[1]),
     fileRssBytes: kilobytes(/file-rss:(\d+)kB/.exec(memory)?.[1]),
     shmemRssBytes: kilobytes(/shmem-rss:(\d+)kB/.exec(memory)?.[1]),

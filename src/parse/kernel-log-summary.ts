@@ -36,7 +36,8 @@ export interface GroupLine {
 }
 
 const SUMMARY_START = "oom-kill:constraint=";
-const TAIL = /,pid=(\d{1,10}),uid=(\d{1,10})\s*$/;
+/** 5.0-rc printed the uid with its sign. */
+const TAIL = /,pid=(\d{1,10}),uid=(-?\d{1,10})\s*$/;
 const TASK_KEY = ",task=";
 const VICTIM_KEY = ",task_memcg=";
 const LIMIT_KEY = ",oom_memcg=";
@@ -66,7 +67,7 @@ export function parseSummary(text: string): SummaryLine | null {
     ...readCgroups(body.slice(0, taskAt)),
     comm: body.slice(taskAt + TASK_KEY.length),
     pid: Number(tail[1]),
-    uid: Number(tail[2]),
+    uid: Number(tail[2]) >>> 0,
   };
 }
 

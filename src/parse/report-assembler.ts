@@ -17,7 +17,7 @@ import { binds, describeKill, finishReport, place, UNKNOWN_VICTIM } from "./repo
 import { type DecidingLine, parseDecidingLine, type SelectedLine } from "./report-line.ts";
 import { RecentVictims } from "./report-recent.ts";
 import { isTableHeader } from "./report-table.ts";
-import { parseUserspaceKill } from "./report-userspace.ts";
+import { UserspaceKillers } from "./report-userspace.ts";
 
 /** Lines of others after which an undecided report is over: an operator's grep or a cut log ended it. */
 const MAX_FOREIGN_UNDECIDED = 600;
@@ -34,6 +34,7 @@ export class ReportAssembler {
   #open: ReportDraft | null = null;
   #foreign = 0;
   readonly #recent = new RecentVictims();
+  readonly #userspace = new UserspaceKillers();
   #release: string | null = null;
   #suppressed: number | null = null;
   #sysrq = false;
@@ -72,7 +73,7 @@ export class ReportAssembler {
   }
 
   #take(line: WholeLine): void {
-    const killer = parseUserspaceKill(line.text);
+    const killer = this.#userspace.read(line.text);
     if (killer !== null) {
       const at = wallText(line.wallMicroseconds);
       this.#later({ kind: "userspace-kill", kill: { ...killer, at, line: line.number } });
@@ -195,7 +196,10 @@ export class ReportAssembler {
 
   #selection(line: SelectedLine, at: WholeLine): void {
     const open = this.#undecided(at);
-    const draft = open.selection === null && open.summary === null ? open : this.#begin(at);
+    const named = open.summary?.pid ?? null;
+    // 5.0 prints both.
+    const same = open.selection === null && (open.summary === null || named === line.pid);
+    const draft = same ? open : this.#begin(at);
     draft.selection = line;
     draft.selectionLine = at;
     draft.scope = line.scope;
@@ -204,6 +208,7 @@ export class ReportAssembler {
   #killed(line: KilledLine, at: WholeLine): void {
     if (this.#recent.isRepeated(line.tid, at)) return;
     const open = this.#open;
+    if (isNoKill(line, at, open)) return;
     // With a report before it, it is another one: some kernels tried the same victim again and again.
     const fresh = open !== null && !open.decided && open.announced;
     if (!fresh && this.#recent.isJustKilled(line.tid, at)) return;
@@ -322,6 +327,12 @@ export class ReportAssembler {
 }
 
 const NONE: readonly ReportEvent[] = [];
+
+/** A script says "Killed process 12" too, and the kernel's source "Killed process %d (%s)". */
+function isNoKill(line: KilledLine, at: WholeLine, open: ReportDraft | null): boolean {
+  if (line.comm === "%s") return true;
+  return line.comm === null && line.scope === null && at.origin !== "kernel" && open === null;
+}
 
 function seconds(line: WholeLine, kill: ReportKill): number | null {
   if (line.uptimeSeconds === null || kill.uptimeSeconds === null) return null;

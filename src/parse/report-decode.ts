@@ -18,6 +18,8 @@ import {
 } from "./report-layers.ts";
 import { type PrefixedText, readPrefix } from "./report-prefix.ts";
 
+import type { LogClock } from "./report-stamp.ts";
+
 /** A line of a log without its prefix. */
 export interface LogLine extends PrefixedText {
   /** Line of the text, from 1. */
@@ -33,6 +35,7 @@ const MAX_PARTIAL_CHARACTERS = 65_536;
 const MAX_PARTS = 5_000;
 
 export class LineDecoder {
+  readonly #clock: LogClock;
   /** A quoted-printable line whose end `=` says that it goes on, as it was before. */
   #soft: string | null = null;
   #softNumber = 0;
@@ -45,6 +48,10 @@ export class LineDecoder {
   #lengthFollows = false;
   /** "time": of pretty-printed dmesg --json, for the member that follows. */
   #uptime: number | null = null;
+
+  constructor(clock: LogClock) {
+    this.#clock = clock;
+  }
 
   /** A line waits for its other half. */
   get waiting(): boolean {
@@ -108,7 +115,7 @@ export class LineDecoder {
 
   /** A prefix of unknown form is known by its form once a line of a report stood behind it. */
   #readPrefix(text: string): PrefixedText {
-    const prefixed = readPrefix(text);
+    const prefixed = readPrefix(text, this.#clock);
     if (prefixed.origin === "user") return prefixed;
     if (prefixed.dug) {
       const prefix = text.slice(0, text.length - prefixed.text.length);
@@ -237,7 +244,9 @@ function unescapeEntities(text: string): string {
   );
 }
 
-const ESCAPED_NEWLINE = /#012|\\x0a|\n/;
+/** Events of Kubernetes write the newline as two characters, and a name may hold these two. */
+const ESCAPED_NEWLINE =
+  /#012|\\x0a|\n|\\n(?=Killed process|Memory cgroup|Out of [Mm]em|Tasks? in \/|oom-kill:|memory: usage|Call Trace:)/;
 
 /** One record of several lines. A name may hold a newline too: a line that is known as a whole stays whole. */
 function splitEscaped(line: LogLine): readonly LogLine[] {

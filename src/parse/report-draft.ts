@@ -9,11 +9,10 @@ import {
   type Usage,
 } from "../model/report.ts";
 import { formatWall } from "../model/time.ts";
-import type { KillScope } from "./kernel-log-kill-lines.ts";
 import type { SummaryLine, TaskInLine } from "./kernel-log-summary.ts";
 import { type DetailLine, parseDetailLine, releaseOf, type UsageName } from "./report-detail.ts";
 import type { WholeLine } from "./report-joiner.ts";
-import type { HeaderLine, SelectedLine } from "./report-line.ts";
+import type { HeaderLine, SelectedLine, SelectionScope } from "./report-line.ts";
 import { NodeMemoryDraft } from "./report-node.ts";
 import { TaskTableDraft } from "./report-tasks.ts";
 
@@ -39,7 +38,7 @@ export class ReportDraft {
   selection: SelectedLine | null = null;
   selectionLine: WholeLine | null = null;
   summaryLine: WholeLine | null = null;
-  scope: KillScope | null = null;
+  scope: SelectionScope | null = null;
   group: string | null = null;
   ending: "none-killable" | "panic" | null = null;
   suppressedBefore: number | null = null;
@@ -198,6 +197,8 @@ export class ReportDraft {
     const { scope } = this;
     const printed = this.summary?.constraint ?? null;
     if (scope === "memcg" || printed === "memcg") return "memcg";
+    if (scope === "cpuset") return "cpuset";
+    if (scope === "memory-policy") return "memory_policy";
     if (scope !== null) return printed ?? "none";
     if (printed !== null) return printed;
     return this.taskIn !== null || this.#usages.has("memory") ? "memcg" : null;

@@ -22,8 +22,8 @@ export const UNKNOWN_VICTIM: ReportKill["victim"] = {
 /** `null` when it says neither that the killer ran nor whom it took: lines of a report without its head and its end. */
 export function finishReport(draft: ReportDraft): OomReport | null {
   if (!draft.decided) {
-    if (draft.summary !== null) draft.kill(summarized(draft, draft.summary));
-    else if (draft.selection !== null) draft.kill(selected(draft, draft.selection));
+    if (draft.selection !== null) draft.kill(selected(draft, draft.selection));
+    else if (draft.summary !== null) draft.kill(summarized(draft, draft.summary));
     else if (draft.header === null && draft.taskIn === null && draft.group === null) return null;
   }
   return draft.finish();
@@ -47,12 +47,13 @@ function summarized(draft: ReportDraft, line: SummaryLine): ReportKill {
 }
 
 function selected(draft: ReportDraft, line: SelectedLine): ReportKill {
-  const victim = { ...UNKNOWN_VICTIM, pid: line.pid, tid: line.pid, comm: line.comm };
+  const uid = draft.summary?.uid ?? null;
+  const victim = { ...UNKNOWN_VICTIM, pid: line.pid, tid: line.pid, comm: line.comm, uid };
   return {
     ...place(draft.selectionLine),
     outcome: "selected",
     victim: withTable(draft, victim),
-    cgroupPath: draft.taskIn?.victimCgroup ?? null,
+    cgroupPath: draft.summary?.victimCgroup ?? draft.taskIn?.victimCgroup ?? null,
     score: line.score,
   };
 }

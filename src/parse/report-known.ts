@@ -5,11 +5,11 @@
  * engine looks at one letter in 10, and passes over 1 GB of other text in a second (`npm run bench -- explain`).
  */
 export const INTERESTING =
-  /o(?:om[-_:dk ]|f [Mm]emory|ry: usage|ry limit|up stats for|tal_vm|hang)|OOM|i(?:ll(?:ed (?:proc|as a r)|(?:ing)? proc)|cted succ|nux version)/;
+  /o(?:om[-_:dk [\]]|f [Mm]emory|ry: usage|ry limit|up stats for|tal_vm|hang|urceName=")|OOM|i(?:ll(?:ed (?:proc|as a r|\/)|(?:ing)? proc)|cted succ|ng SIG(?:TERM|KILL) to|cted +pod\/|nux version)/;
 
 /** Lines of a report, anchored at their start, the header excepted. */
 const START =
-  /^(?:Memory cgroup (?:out of memory|stats for)|Memory limit reached of cgroup|Out of [Mm]emory(?::| and| \(oom_k)|Killed process \d|[Kk]ill process \d|oom-kill:|oom-killer: gfp|oom_reaper: |oom_kill_process: \d|Tasks? in \/|memory(?:\+swap)?: usage|kmem: usage|swap: usage|Mem-[Ii]nfo:|Tasks state \(|\[ *pid *\]|Kernel panic - not sync|sysrq: |SysRq : |CPU: \d+ |Pid: \d+, comm|Linux version \d)/;
+  /^(?:Memory cgroup (?:out of memory|stats for)|Memory limit reached of cgroup|No available memory (?:in c|\(M)|Out of [Mm]emory(?::| and| \(oom_k)|Killed process \d|[Kk]ill process \d|oom-kill:|oom-killer: gfp|oom_reaper: |oom_kill_process: \d|Tasks? in \/|memory(?:\+swap)?: usage|kmem: usage|swap: usage|Mem-[Ii]nfo:|Tasks state \(|\[ *pid *\]|Kernel panic - not sync|sysrq: |SysRq : |CPU: \d+ |Pid: \d+, comm|Linux version \d)/;
 
 const INVOKED = /^[^\n]{1,64}? invoked oom-killer:(?: gfp_mask=(?:0x|$)| *$)/;
 

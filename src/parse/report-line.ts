@@ -5,6 +5,7 @@
  *     java invoked oom-killer: gfp_mask=0x6200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null), order=0, oom_score_adj=-500
  *     oom-killer: gfp_mask=0xd0, order=0                                                                        2.6.9
  *     Memory cgroup out of memory: Kill process 3897 (stress) score 1001 or sacrifice child                    ≤ 5.0
+ *     No available memory (MPOL_BIND): kill process 3462 (perl) score 246 or a child                        … 2.6.35
  */
 import { type KilledLine, type KillScope, parseKillLine } from "./kernel-log-kill-lines.ts";
 import {
@@ -25,9 +26,12 @@ export interface HeaderLine {
   readonly oomScoreAdj: number | null;
 }
 
+/** What ran out by the words of the line, also of old kernels. */
+export type SelectionScope = KillScope | "cpuset" | "memory-policy";
+
 export interface SelectedLine {
   readonly kind: "selection";
-  readonly scope: KillScope;
+  readonly scope: SelectionScope;
   readonly pid: number;
   readonly comm: string;
   readonly score: number | null;
@@ -57,6 +61,7 @@ export function parseDecidingLine(text: string): DecidingLine | null {
 function byStart(text: string): DecidingLine | null {
   switch (text.charAt(0)) {
     case "M":
+    case "N":
     case "O":
       return parseKill(text) ?? noneKillable(text);
     case "K":
@@ -70,7 +75,7 @@ function byStart(text: string): DecidingLine | null {
 }
 
 const SELECTION =
-  /^(Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: [Kk]ill process (\d{1,10}) \(([\s\S]{0,64})\)(?: score (\d{1,12}))?(?: o|\s*$|$)/;
+  /^(Memory cgroup out of memory|Out of [Mm]emory|No available memory (?:in cpuset|\(MPOL_BIND\)))(?: \(oom_kill_allocating_task\))?: [Kk]ill process (\d{1,10}) \(([\s\S]{0,64})\)(?: score (\d{1,12}))?(?: [oa]|\s*$|$)/;
 
 function parseKill(text: string): DecidingLine | null {
   const line = parseKillLine(text);
@@ -80,11 +85,17 @@ function parseKill(text: string): DecidingLine | null {
   const [, words = "", pid, comm = "", score] = match;
   return {
     kind: "selection",
-    scope: words.startsWith("Memory") ? "memcg" : "global",
+    scope: scopeOf(words),
     pid: Number(pid),
     comm,
     score: score === undefined ? null : Number(score),
   };
+}
+
+function scopeOf(words: string): SelectionScope {
+  if (words.startsWith("Memory")) return "memcg";
+  if (words.endsWith("cpuset")) return "cpuset";
+  return words.endsWith("BIND)") ? "memory-policy" : "global";
 }
 
 const INVOKED = / ?(?:invoked )?oom-killer:/;
@@ -135,8 +146,9 @@ function cutSummary(text: string, line: SummaryLine): SummaryLine {
     constraint: CONSTRAINTS[name ?? ""] ?? null,
     limitCgroup: /,oom_memcg=(\/[^,]*),task_memcg=/.exec(text)?.[1] ?? null,
     victimCgroup: /,task_memcg=(\/[^,]*),task=/.exec(text)?.[1] ?? null,
-    comm: /,task=([^,]{0,15}),pid=/.exec(text)?.[1] ?? null,
-    pid: whole(/,task=[^,]{0,15},pid=(\d{1,10}),/.exec(text)?.[1]),
+    comm: /[, ]task=([^,]{0,15}),pid=/.exec(text)?.[1] ?? null,
+    pid: whole(/[, ]task=[^,]{0,15},pid=(\d{1,10}),/.exec(text)?.[1]),
+    uid: whole(/,pid=\d{1,10},uid=(\d{1,10})\s*$/.exec(text)?.[1]),
   };
 }
 

@@ -13,12 +13,12 @@
  */
 import { parseKmsgLine } from "./kmsg-record.ts";
 import { beginsReportLine } from "./report-known.ts";
-import { parseUnixTime, parseWallTime } from "./report-stamp.ts";
+import { type LogClock, NO_CLOCK, parseUnixTime, parseWallTime } from "./report-stamp.ts";
 
 export interface PrefixedText {
   /** Without leading blanks. */
   readonly text: string;
-  /** µs since 1970; `null` when the prefix has no time or one without a year. */
+  /** µs since 1970; `null` when the prefix has no time, or one without a year and no clock is known. */
   readonly wallMicroseconds: number | null;
   /** Seconds since boot. */
   readonly uptimeSeconds: number | null;
@@ -33,6 +33,7 @@ export interface PrefixedText {
 }
 
 interface State {
+  readonly clock: LogClock;
   rest: string;
   wall: number | null;
   uptime: number | null;
@@ -48,8 +49,9 @@ const MAX_LAYERS = 16;
 /** Prefixes are looked for within the first characters of a line. */
 const MAX_PREFIX_CHARACTERS = 400;
 
-export function readPrefix(line: string): PrefixedText {
+export function readPrefix(line: string, clock: LogClock = NO_CLOCK): PrefixedText {
   const state: State = {
+    clock,
     rest: line,
     wall: null,
     uptime: null,
@@ -129,7 +131,7 @@ function isoTime(state: State): boolean {
 
 function timed(state: State, match: RegExpExecArray | null): boolean {
   if (match === null) return false;
-  state.wall ??= parseWallTime(match[0]);
+  state.wall ??= parseWallTime(match[0], state.clock);
   state.timed = true;
   state.prefixed = true;
   return true;
@@ -155,7 +157,7 @@ function logcat(state: State): boolean {
 const UPTIME =
   /^\[ *(\d{1,10}\.\d{3,9})(?:,\d)?(?: *<[^>\]]{0,24}>)?\](?: ?\[ *[TC]\d{1,9}\])?(?: |$|(?=[^\s[]))/;
 const DELTA = /^\[ *\+\d{1,7}\.\d{6}\] ?/;
-const DATE = /^\[[^[\]]{0,16}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\] ?/;
+const DATE = /^\[[^[\]]{0,32}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\] ?/;
 const ISO_IN_BRACKETS = /^\[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^[\]]{0,16}\]:? ?/;
 const POD = /^\[(?:pod|container)\/[^\]]{1,300}\] /;
 
@@ -169,7 +171,7 @@ function bracket(state: State): boolean {
   }
   const date = take(state, ISO_IN_BRACKETS) ?? take(state, DATE);
   if (date !== null) {
-    state.wall ??= parseWallTime(date[0].slice(1));
+    state.wall ??= parseWallTime(date[0].slice(1), state.clock);
     state.prefixed = true;
     return true;
   }
@@ -187,8 +189,9 @@ function priority(state: State): boolean {
   return true;
 }
 
+/** Also in the words of other languages: `jun 20`, `déc. 12`, `11月 20`. */
 const SYSLOG_TIME =
-  /^[A-Z][a-z]{2} +\d{1,2}(?:,? \d{4},?)? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?(?: [A-Z]{3,4}(?= ))?:? +/;
+  /^(?:\p{L}{2,6}\.?|\d{1,2}\p{L}) +\d{1,2}(?:,? \d{4},?)? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?(?: [A-Z]{3,4}(?= ))?:? +/u;
 const FULL_TIME =
   /^[A-Z][a-z]{2},? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) (?:[A-Z]{2,5}|[+-]\d\d(?:\d\d)?) /;
 const DATE_TIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})? \d{4}:? +/;
@@ -201,7 +204,7 @@ const LOGCAT = /^\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d{1,8} +\d{1,8} [VDIWEF] (ker
 function letterTime(state: State): boolean {
   const full = take(state, FULL_TIME);
   if (full !== null) {
-    state.wall ??= parseWallTime(full[1] ?? "");
+    state.wall ??= parseWallTime(full[0].slice(full[0].indexOf(" ") + 1), state.clock);
     state.timed = true;
     state.prefixed = true;
     return true;
@@ -264,7 +267,7 @@ const WEAK: readonly RegExp[] = [
   /^<\/?(?:pre|code|p|span|div|td|li|blockquote)\b[^>]{0,100}>/i,
 ];
 const LOG_LINE =
-  /^\s*(?:\[ *\d{1,10}\.\d{3,9}\]|\[[^[\]]{0,16}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\]|<\d{1,3}>|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]\d\d:|[A-Z][a-z]{2} +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d|[A-Z][a-z]{2} \d{4}-\d\d-\d\d |kern *: *[a-z]{3,7} *: |(?:\S{1,253} )?kernel: ?\S)/;
+  /^\s*(?:\[ *\d{1,10}\.\d{3,9}\]|\[[^[\]]{0,32}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\]|<\d{1,3}>|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]\d\d:|(?:\p{L}{2,6}\.?|\d{1,2}\p{L}) +\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d|[A-Z][a-z]{2} \d{4}-\d\d-\d\d |kern *: *[a-z]{3,7} *: |(?:\S{1,253} )?kernel: ?\S)/u;
 
 function weak(state: State): boolean {
   for (const form of WEAK) {
@@ -290,7 +293,7 @@ function numbered(state: State): void {
   state.dug = true;
 }
 
-const STAMP_INSIDE = /\[ *\d{1,10}\.\d{6}\](?: ?\[ *[TC]\d{1,9}\])? /;
+const STAMP_INSIDE = /\[ *\d{1,10}\.\d{3,9}\](?: ?\[ *[TC]\d{1,9}\])? /;
 const NAME_ONLY = /^[^\n]{1,15} invoked$/;
 /** Forms that no name of 15 bytes can hold. */
 const STRONG =
@@ -308,7 +311,7 @@ function dig(state: State): void {
   if (stamp !== null) {
     const inner = rest.slice(stamp.index + stamp[0].length);
     if (beginsReportLine(inner) || NAME_ONLY.test(inner.trimEnd())) {
-      state.uptime = Number(/\d{1,10}\.\d{6}/.exec(stamp[0])?.[0]);
+      state.uptime = Number(/\d{1,10}\.\d{3,9}/.exec(stamp[0])?.[0]);
       state.prefixed = true;
       state.rest = inner;
       state.dug = true;

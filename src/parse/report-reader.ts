@@ -3,6 +3,7 @@ import { ReportAssembler } from "./report-assembler.ts";
 import { LineDecoder, type LogLine, MAX_RAW_CHARACTERS } from "./report-decode.ts";
 import { LineJoiner, type WholeLine } from "./report-joiner.ts";
 import { INTERESTING } from "./report-known.ts";
+import { type LogClock, NO_CLOCK } from "./report-stamp.ts";
 
 /** Lines before an interesting one that may be the first half of it. */
 const LINES_BEFORE = 2;
@@ -12,12 +13,17 @@ const LINES_BEFORE = 2;
  * linear in its length, one outside a report a few hundred nanoseconds. Never throws.
  */
 export class ReportReader {
-  readonly #decoder = new LineDecoder();
+  readonly #decoder: LineDecoder;
   readonly #joiner = new LineJoiner();
   readonly #assembler = new ReportAssembler();
   #number = 0;
   /** The last lines that were passed over. */
   #before: string[] = [];
+
+  /** What is known of the clock of the log: times without a year or a zone need it. */
+  constructor(clock: LogClock = NO_CLOCK) {
+    this.#decoder = new LineDecoder(clock);
+  }
 
   /** Nothing is open: lines without `INTERESTING` in or two lines after them may be left out, if counted by `skip`. */
   get idle(): boolean {

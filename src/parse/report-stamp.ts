@@ -1,37 +1,85 @@
 /**
- * Times as logs print them, to µs since 1970 UTC. A time without a zone is taken for UTC, one without a year is no time.
+ * Times as logs print them, to µs since 1970 UTC. What a time leaves out, its zone and its year, the reader may know.
  *
  *     2024-06-03T08:12:41.100000000Z   2022-12-12T16:07:34,011396+01:00   2024/01/05 15:19:27   ISO 8601 and its kin
  *     Thu Dec  7 00:05:15 2017                                                                   dmesg -T
+ *     Dec  7 00:05:15                                                                            syslog
  *     1670861254.011396                                                                          journalctl -o short-unix
  */
+import { formatWall } from "../model/time.ts";
+
+/** What the reader of a log knows of its clock. */
+export interface LogClock {
+  /** Minutes east of UTC of times without a zone. */
+  readonly zoneMinutes: number;
+  /** No line was written later (wall µs): a time without a year is the last such one. `null`: it is no time. */
+  readonly latestMicroseconds: number | null;
+}
+
+/** Nothing is known. */
+export const NO_CLOCK: LogClock = { zoneMinutes: 0, latestMicroseconds: null };
 
 const MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
 const DAY_SECONDS = 86_400;
 
 const ISO =
-  /^(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?(Z|[+-]\d\d:?\d\d)?/;
+  /^(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?(Z|UTC|GMT|[+-]\d\d:?\d\d)?/;
 const ENGLISH =
   /([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: [A-Z]{3,5})? (\d{4})/;
 const SYSLOG_WITH_YEAR = /^([A-Z][a-z]{2}) +(\d{1,2}),? (\d{4}),? (\d\d):(\d\d):(\d\d)/;
 
-/** Any of the forms above at the start of the text; `null` for others and for those without a year. */
-export function parseWallTime(text: string): number | null {
+const SYSLOG = /^([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?/;
+
+/** Any of the forms above at the start of the text; `null` for others. */
+export function parseWallTime(text: string, clock: LogClock = NO_CLOCK): number | null {
   const iso = ISO.exec(text);
   if (iso !== null) {
     const [, year, month, day, hour, minute, second, fraction, zone] = iso;
     const parts = [year, month, day, hour, minute, second ?? "0"].map(Number);
-    return moment(parts, fraction, zone);
+    return moment(parts, fraction, zoneMinutes(zone) ?? clock.zoneMinutes);
   }
   const english = ENGLISH.exec(text);
   if (english !== null) {
     const [, name = "", day, hour, minute, second, fraction, year] = english;
-    return moment([year, monthNumber(name), day, hour, minute, second].map(Number), fraction);
+    const parts = [year, monthNumber(name), day, hour, minute, second].map(Number);
+    return moment(parts, fraction, clock.zoneMinutes);
   }
   const syslog = SYSLOG_WITH_YEAR.exec(text);
-  if (syslog === null) return null;
+  if (syslog === null) return withoutYear(text, clock);
   const [, name = "", day, year, hour, minute, second] = syslog;
-  return moment([year, monthNumber(name), day, hour, minute, second].map(Number), undefined);
+  const parts = [year, monthNumber(name), day, hour, minute, second].map(Number);
+  return moment(parts, undefined, clock.zoneMinutes);
+}
+
+/** A day's grace: the clock of the log's machine may be ahead of ours. */
+const GRACE_MICROSECONDS = 86_400_000_000;
+
+function withoutYear(text: string, clock: LogClock): number | null {
+  const { latestMicroseconds, zoneMinutes } = clock;
+  const match = SYSLOG.exec(text);
+  if (match === null || latestMicroseconds === null) return null;
+  const [, name = "", day, hour, minute, second, fraction] = match;
+  const latest = latestMicroseconds + GRACE_MICROSECONDS;
+  const thisYear = Number(formatWall(latest).slice(0, 4));
+  // Eight years back there was a 29th of February.
+  for (let year = thisYear; year > thisYear - 9; year--) {
+    const parts = [
+      year,
+      monthNumber(name),
+      Number(day),
+      Number(hour),
+      Number(minute),
+      Number(second),
+    ];
+    if (Number(day) === 29 && monthNumber(name) === 2 && !isLeap(year)) continue;
+    const wall = moment(parts, fraction, zoneMinutes);
+    if (wall !== null && wall <= latest) return wall;
+  }
+  return null;
+}
+
+function isLeap(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 
 /** `1670861254.011396` or digits alone (µs, ns, ms or s by their number). */
@@ -58,17 +106,18 @@ function fractionMicroseconds(digits: string | undefined): number {
 function moment(
   parts: readonly number[],
   fraction: string | undefined,
-  zone?: string,
+  zone: number,
 ): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
   if (!(year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31)) return null;
   const seconds =
     daysSince1970(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
-  return bounded((seconds - zoneMinutes(zone) * 60) * 1e6 + fractionMicroseconds(fraction));
+  return bounded((seconds - zone * 60) * 1e6 + fractionMicroseconds(fraction));
 }
 
-function zoneMinutes(zone: string | undefined): number {
-  if (zone === undefined || zone === "Z") return 0;
+function zoneMinutes(zone: string | undefined): number | null {
+  if (zone === undefined) return null;
+  if (/^[A-Z]/.test(zone)) return 0;
   const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
   return zone.startsWith("-") ? -minutes : minutes;
 }

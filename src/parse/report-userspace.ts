@@ -1,11 +1,14 @@
 /**
- * Programs that watch memory and kill, in their own words:
+ * Programs that watch memory and kill, in their own words (format strings of their sources):
  *
  *     sending SIGTERM to process 7378 uid 1000 "tail": oom_score 156, VmRSS 4962 MiB                          earlyoom
+ *     killing process 7378 "tail" with signal 15: badness 156, VmRSS 4962 MiB                                 … 1.1
  *     Killed /user.slice/app.scope due to memory pressure for /user.slice being 62.48% > 50.00% …             systemd-oomd
- *     oomd kill: 10.00 5.00 1.00 system.slice/x.service 123456 ruleset:[…] detectorgroup:[…] killer:[…] …     oomd
- *     Sending SIGKILL to cgroup "/kubepods/burstable/pod…"                                                    Talos
- *     Eviction manager: pod is evicted successfully" pod="shop/cart-0"                                        kubelet
+ *     app.scope: systemd-oomd killed 19 process(es) in this unit.                                             systemd
+ *     oomd kill: 10.00 5.00 1.00 system.slice/x.service 123456 ruleset:[…] detectorgroup:[…] killer:kill v2   oomd
+ *     Sending SIGTERM to the victim      after      PID:       7378, name: tail, state: S, …                  nohang
+ *     [talos] Sending SIGKILL to cgroup {"component": …, "cgroup": "/sys/fs/cgroup/kubepods/besteffort/pod…"} Talos
+ *     "Eviction manager: pod is evicted successfully" pod="shop/cart-0"                                       kubelet
  *     slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.
  */
 import type { UserspaceKill } from "../model/report.ts";
@@ -13,20 +16,84 @@ import type { UserspaceKill } from "../model/report.ts";
 type Told = Omit<UserspaceKill, "at" | "line">;
 
 const MAX_REASON_CHARACTERS = 200;
+const MAX_LINE_CHARACTERS = 4_000;
+/** Of what was told lately, so that two lines about one kill are one. */
+const KEPT = 64;
 const HINT =
-  /SIG(?:TERM|KILL)|due to memory (?:pressure|used)|oomd kill|evicted succ|oom.kill event|emory limit|Killing process/;
+  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, name: |resourceName="|with signal/;
 
-export function parseUserspaceKill(text: string): Told | null {
-  if (!HINT.test(text) || text.length > 4_000) return null;
-  return (
-    earlyoom(text) ??
-    systemdOomd(text) ??
-    oomd(text) ??
-    nohang(text) ??
-    talos(text) ??
-    kubelet(text) ??
-    slurm(text)
-  );
+/** Reads the lines of one text; some kills are told in several lines. */
+export class UserspaceKillers {
+  /** nohang tells its victim before it tells that it kills. */
+  #victim: { readonly pid: number; readonly comm: string } | null = null;
+  /** What the kubelet is about to reclaim: evictions for disk space are not ours. */
+  #resource: string | null = null;
+  readonly #told = new Set<string>();
+
+  read(text: string): Told | null {
+    if (text.length > MAX_LINE_CHARACTERS || !HINT.test(text)) return null;
+    this.#note(text);
+    const kill = this.#kill(text);
+    return kill !== null && this.#isNew(kill) ? kill : null;
+  }
+
+  #kill(text: string): Told | null {
+    return (
+      earlyoom(text) ??
+      systemdOomd(text) ??
+      oomd(text) ??
+      this.#nohang(text) ??
+      talos(text) ??
+      this.#kubelet(text) ??
+      slurm(text)
+    );
+  }
+
+  #note(text: string): void {
+    const victim = /\bPID: +(\d{1,10}), [Nn]ame: ([^\n,]{1,64}),/.exec(text);
+    if (victim !== null) this.#victim = { pid: Number(victim[1]), comm: victim[2] ?? "" };
+    const resource = /resourceName="([a-z.-]{1,40})"/.exec(text)?.[1];
+    if (resource !== undefined) this.#resource = resource;
+  }
+
+  #nohang(text: string): Told | null {
+    if (!/^\s*Sending SIG(?:TERM|KILL) to the victim|nohang\S{0,16}: +Sending SIG/.test(text))
+      return null;
+    const victim = this.#victim;
+    this.#victim = null;
+    return told("nohang", { pid: victim?.pid ?? null, comm: victim?.comm ?? null });
+  }
+
+  #kubelet(text: string): Told | null {
+    const manager =
+      /(?:[Ee]viction manager: |eviction_manager\.go:\d{1,5}\]? ")pod (\S{1,300} )?is evicted successfully"?(?: pod="([^"\n]{1,300})")?/.exec(
+        text,
+      );
+    if (manager !== null) {
+      if (this.#resource !== null && !this.#resource.startsWith("memory")) return null;
+      return evicted(manager[2] ?? manager[1] ?? "");
+    }
+    const event = /\bEvicted +pod\/(\S{1,253}) +The node was low on resource: memory/.exec(text);
+    return event === null ? null : evicted(event[1] ?? "");
+  }
+
+  /** The manager of the unit repeats what systemd-oomd said of its cgroup; events repeat what the kubelet said of a pod. */
+  #isNew({ tool, cgroupPath, reason }: Told): boolean {
+    if (tool !== "systemd-oomd" && tool !== "kubelet") return true;
+    const name = (cgroupPath ?? reason ?? "").split("/").at(-1) ?? "";
+    const key = `${tool} ${/^[^\s:]+/.exec(name)?.[0] ?? name}`;
+    const repeats = tool === "kubelet" || cgroupPath === null;
+    if (repeats && this.#told.has(key)) return false;
+    this.#told.add(key);
+    const [oldest] = this.#told;
+    if (this.#told.size > KEPT && oldest !== undefined) this.#told.delete(oldest);
+    return true;
+  }
+}
+
+function evicted(pod: string): Told {
+  const name = pod.trim().replace(/_.*$/, "");
+  return told("kubelet", { reason: name === "" ? "pod evicted" : `pod ${name} evicted` });
 }
 
 function told(tool: string, parts: Partial<Omit<Told, "tool">>): Told {
@@ -47,57 +114,66 @@ function earlyoom(text: string): Told | null {
     );
   if (now !== null)
     return told("earlyoom", { pid: Number(now[1]), comm: now[2] ?? null, reason: now[3] ?? null });
-  const old = /earlyoom\b.{0,40}[Kk]illing process (\d{1,10})[ :]+"?([^\s"]{1,64})/.exec(text);
-  return old === null ? null : told("earlyoom", { pid: Number(old[1]), comm: old[2] ?? null });
+  const old =
+    /\bkilling process (\d{1,10}) "([^"\n]{0,64})" with signal \d+: (badness [^\n]{0,100})/.exec(
+      text,
+    );
+  if (old !== null)
+    return told("earlyoom", { pid: Number(old[1]), comm: old[2] ?? null, reason: old[3] ?? null });
+  const oldest =
+    /Killing process '([^'\n]{0,64})' with signal \d+, pid: (\d{1,10}), (badness[^\n]{0,100})/.exec(
+      text,
+    );
+  return oldest === null
+    ? null
+    : told("earlyoom", {
+        pid: Number(oldest[2]),
+        comm: oldest[1] ?? null,
+        reason: oldest[3] ?? null,
+      });
 }
 
 function systemdOomd(text: string): Told | null {
-  const match = /Killed (\/\S{1,1000}) due to (memory (?:pressure|used)[^\n]{0,200})/.exec(text);
-  return match === null
-    ? null
-    : told("systemd-oomd", { cgroupPath: match[1] ?? null, reason: match[2] ?? null });
+  const match = /Killed (\/\S{1,1000}) due to ((?:memory|swap) (?:pressure|used)[^\n]{0,200})/.exec(
+    text,
+  );
+  if (match !== null)
+    return told("systemd-oomd", { cgroupPath: match[1] ?? null, reason: match[2] ?? null });
+  const unit = /(\S{1,255}): systemd-oomd killed \d{1,7} process(?:\(es\)|es)? in this unit/.exec(
+    text,
+  );
+  return unit === null ? null : told("systemd-oomd", { reason: unit[0] });
 }
 
 function oomd(text: string): Told | null {
-  const match = /oomd kill: (?:[\d.]+ ){3}(\S{1,1000}) \d+ (ruleset:\[[^\n]{0,200})/.exec(text);
-  if (match === null) return null;
-  const path = match[1] ?? "";
-  return told("oomd", {
-    cgroupPath: path.startsWith("/") ? path : `/${path}`,
-    reason: match[2] ?? null,
-  });
-}
-
-function nohang(text: string): Told | null {
-  const match =
-    /\b[Ss]ending (?:SIGTERM|SIGKILL) to (?:the victim|\S{1,64})[^\n]{0,40}?\(?[Pp][Ii][Dd]:? (\d{1,10})[,)]?(?: ?\(?([^\n();]{1,64})\)?)?/.exec(
-      text,
-    );
-  if (match === null || !/nohang|victim/.test(text)) return null;
-  return told("nohang", { pid: Number(match[1]), comm: match[2] ?? null });
+  if (text.includes("killer:(dry)") || text.endsWith("(dry)")) return null;
+  const restarted = /oomd kill: restarted systemd service=(\S{1,255})/.exec(text);
+  if (restarted !== null) return told("oomd", { reason: restarted[0].slice("oomd kill: ".length) });
+  const match = /oomd kill: (?:[\d.]{1,20} ){3}(\S{1,1000}) +\d+ ([^\n]{0,200})/.exec(text);
+  return match === null
+    ? null
+    : told("oomd", { cgroupPath: rooted(match[1] ?? ""), reason: match[2] ?? null });
 }
 
 function talos(text: string): Told | null {
-  const match = /Sending SIGKILL to cgroup\W{1,20}(?:cgroup\W{1,6})?(\/?[\w./:-]{1,1000})/.exec(
-    text,
-  );
-  if (match === null) return null;
-  const path = match[1] ?? "";
-  return told("talos", { cgroupPath: path.startsWith("/") ? path : `/${path}` });
+  const at = text.indexOf("Sending SIGKILL to cgroup");
+  if (at < 0) return null;
+  const rest = text.slice(at);
+  const path =
+    /"cgroup": ?"([^"\n]{1,1000})"/.exec(rest)?.[1] ??
+    /to cgroup\W{1,4}([\w./:-]{1,1000})/.exec(rest)?.[1];
+  return path === undefined ? null : told("talos", { cgroupPath: rooted(path) });
 }
 
-function kubelet(text: string): Told | null {
-  const match =
-    /[Ee]viction manager: pod (\S{1,300} )?is evicted successfully"?(?: pod="([^"\n]{1,300})")?/.exec(
-      text,
-    );
-  if (match === null) return null;
-  return told("kubelet", { reason: `pod ${(match[2] ?? match[1] ?? "").trim()} evicted` });
+/** Below the mount of the hierarchy, as the kernel names cgroups. */
+function rooted(path: string): string {
+  const below = path.replace(/^\/sys\/fs\/cgroup(?=\/)/, "");
+  return below.startsWith("/") ? below : `/${below}`;
 }
 
 function slurm(text: string): Told | null {
   const match =
-    /(?:Detected \d+ oom.kill events? in [^\n]{0,160}|(?:Step|Job) \S{1,40} exceeded (?:job )?memory limit[^\n]{0,120}|Exceeded (?:job|step) memory limit[^\n]{0,80})/.exec(
+    /(?:Detected \d+ oom.kill event(?:s|\(s\))? in [^\n]{0,160}|(?:(?:Step|Job)(?: |=|Id=)\S{1,40}|\S{1,40}) exceeded (?:job |step |virtual )?memory limit[^\n]{0,120}|Exceeded (?:job|step) memory limit[^\n]{0,80})/.exec(
       text,
     );
   return match === null ? null : told("slurm", { reason: match[0] });
