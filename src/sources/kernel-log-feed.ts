@@ -7,7 +7,7 @@ import { instantNow } from "./instant.ts";
 import { KernelLogClock, unknownUncertainty } from "./kernel-log-clock.ts";
 import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
 import { KernelLogReports } from "./kernel-log-reports.ts";
-import type { SourceContext, SourceObservation } from "./source.ts";
+import type { SourceContext } from "./source.ts";
 
 /** A record this young was written while we read: the backlog is over. */
 const LIVE_AGE_MICROSECONDS = 250_000;
@@ -61,7 +61,8 @@ export class KernelLogFeed {
 
   take(records: readonly KmsgRecord[]): void {
     const now = instantNow(this.#context.host.clock);
-    const observations: SourceObservation[] = [];
+    const observations: Observation[] = [];
+    const taken: KmsgRecord[] = [];
     let last: KmsgRecord | null = null;
     for (const record of records) {
       // After a reopening the log begins at its oldest record again.
@@ -71,14 +72,21 @@ export class KernelLogFeed {
       this.#lastSequence = record.sequence;
       this.#compareClocks(now, record);
       const events = this.#assembler.push(record);
-      for (const report of this.#reports.push(record))
-        observations.push(...this.#tell(now, report));
+      taken.push(record);
       last = record;
       if (reported || !(this.#history || this.#isNew(record))) continue;
       for (const event of events) observations.push(this.#stamp(now, event));
     }
     if (observations.length > 0) this.#context.emit(observations);
     if (last !== null && !this.#isReported(last)) this.#save(last);
+    this.#readReports(now, taken);
+  }
+
+  /** After the kills were told: nobody waits for an explanation. */
+  #readReports(now: Instant, records: readonly KmsgRecord[]): void {
+    const reports = records.flatMap((record) => this.#reports.push(record));
+    const told = reports.flatMap((report) => this.#tell(now, report));
+    if (told.length > 0) this.#context.emit(told);
     this.#awaitReport();
   }
 
