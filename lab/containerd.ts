@@ -128,7 +128,7 @@ export class LabContainerd {
     this.#ctr("default", "images", "import", "--snapshotter", snapshotter, this.#file("box.tar"));
     const limit = String(limitMebibytes * 1024 * 1024);
     const options = ["--detach", "--snapshotter", snapshotter, "--memory-limit", limit];
-    const place = ["--cgroup", `${this.cgroup}/bare/${name}`];
+    const place = ["--cgroup", `${this.cgroup}/bare/${name}`, "--runc-root", this.#file("runc")];
     this.#ctr("default", "run", ...options, ...place, IMAGE, name, ...command);
   }
 
@@ -198,6 +198,7 @@ state = "${this.#file("state")}"
       runtime_type = "io.containerd.runc.v2"
       [${cri}.containerd.runtimes.runc.options]
         SystemdCgroup = ${this.#driver === "systemd"}
+        Root = "${this.#file("runc")}"
 `;
   }
 }

@@ -249,11 +249,13 @@ export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Ru
   if (isAmbiguous(runs, at)) return null;
   const index = runs.findLastIndex(({ from }) => from <= moment);
   const run = runs[index];
-  if (run !== undefined && isBefore(moment, run.end, at.uncertaintyMicroseconds)) return run;
   const next = runs[index + 1];
-  return next !== undefined && Math.min(next.from, next.since) - moment <= START_SLACK
-    ? next
-    : null;
+  const begins =
+    next !== undefined && Math.min(next.from, next.since) - moment <= START_SLACK ? next : null;
+  // Of a life that nobody saw, only that it was over some time before the next.
+  if (run !== undefined && !run.seenAlive && run.end === null && begins !== null) return begins;
+  if (run !== undefined && isBefore(moment, run.end, at.uncertaintyMicroseconds)) return run;
+  return begins;
 }
 
 /** Whether it was on at `moment`, as far as anybody saw it. */

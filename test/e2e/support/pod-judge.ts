@@ -166,8 +166,17 @@ function isOf(death: ContainerDeath, told: KillRecord | ExitRecord | undefined):
     pod.namespace === death.namespace &&
     pod.container === death.name &&
     container?.name === death.name &&
-    container.restarts === death.attempt
+    isCount(death, told, container.restarts)
   );
+}
+
+/** An end is told once, and while containerd is dead nobody knows the count of restarts. */
+function isCount(
+  { attempt }: ContainerDeath,
+  told: KillRecord | ExitRecord | undefined,
+  restarts: number | null,
+): boolean {
+  return restarts === attempt || (restarts === null && told?.type === "exit");
 }
 
 /** Memory was the reason, whatever containerd says; and when it says otherwise we say so. */
