@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Explanation } from "../model/explanation.ts";
@@ -209,10 +211,23 @@ test("law: the parts of memory do not overlap: what has a name is no more than t
   );
 });
 
+test("docs/explain.md lists the rules in the order in which they speak", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../docs/explain.md"), "utf8");
+  const rules = text.slice(text.indexOf("## Rules"), text.indexOf("## The kernel's ranking"));
+  const listed = [...rules.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1]);
+  assert.deepEqual(
+    listed,
+    RULES.map(({ name }) => name),
+  );
+});
+
 test("every rule has a name of its own, which is its file's", () => {
   const names = RULES.map(({ name }) => name);
   assert.equal(new Set(names).size, RULES.length);
-  assert.ok(names.every((name) => /^[a-z]+(?:-[a-z]+)*$/.test(name)));
+  const files = readdirSync(join(import.meta.dirname, "rules")).filter(
+    (file) => !/\.test\.ts$/.test(file),
+  );
+  assert.deepEqual(files.toSorted(), names.map((name) => `${name}.ts`).toSorted());
 });
 
 test("a plain kill: headline, order of findings, advice, figures", () => {
