@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { explainRecord } from "../explain/explain.ts";
 import type { OutputRecord } from "../model/record.ts";
 import { filtered } from "./filtered.ts";
 import type { RecordFilter } from "./record-filter.ts";
@@ -82,4 +83,23 @@ test("an invisible kill comes once that is settled", () => {
     exitRecord(3),
   ];
   assert.equal(told({ invisible: true }, records), "k1.1");
+});
+
+test("why a kill happened is told of the kills that were let through", () => {
+  const words: string[] = [];
+  const sink: Sink = {
+    name: "test",
+    accept: () => undefined,
+    explain: (stories) => void words.push(...stories.map(({ record }) => record.id)),
+    close: async () => undefined,
+  };
+  const narrow = filtered(sink, { pod: "cart-0" }, { asOpened: false });
+  const [ours, other] = [killRecord(1, OWNED), killRecord(2)];
+  narrow.accept([ours, other].map((record, index) => ({ sequence: index + 1, record })));
+  const stories = [ours, other].map((record) => ({
+    record,
+    explanation: explainRecord(record, null),
+  }));
+  narrow.explain?.(stories);
+  assert.deepEqual(words, [ours.id]);
 });
