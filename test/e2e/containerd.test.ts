@@ -155,10 +155,11 @@ describe("what ended, and what did not", { skip, concurrency: 4 }, () => {
   });
 
   test("another namespace than Kubernetes'", async () => {
-    containerd.runBare("bare-box", HUNGRY.split(" "), 15);
-    const { kills, exits } = await agent.expect("bare-box", 1, 1);
+    const name = `bare-${process.pid}`;
+    containerd.runBare(name, HUNGRY.split(" "), 15);
+    const { kills, exits } = await agent.expect(name, 1, 1);
     const { container, pod: none, victim } = kills[0] ?? assert.fail();
-    assert.deepEqual([container?.name, none, victim.main], ["bare-box", null, true]);
+    assert.deepEqual([container?.name, none, victim.main], [name, null, true]);
     assert.deepEqual([exits[0]?.verdict, exits[0]?.exitCode], ["oom-killed", 137]);
   });
 });
