@@ -11,7 +11,7 @@ import {
   nameOf,
   OTHER,
 } from "./metrics-known.ts";
-import { goOn, PRESSURE_SECONDS, type Series, since, step } from "./metrics-owners.ts";
+import { goOn, longestGone, type Series, since, step } from "./metrics-owners.ts";
 import { noRestarts, noteExit, noteRun, type Restarts, restartsOf } from "./metrics-restarts.ts";
 
 /** Containers by id that have drop-in series of their own. */
@@ -178,15 +178,11 @@ export class Containers {
 
   #makeRoom(now: number): boolean {
     if (now < this.#fullUntil) return false;
-    let oldest: Entry | null = null;
-    for (const entry of this.#entries.values()) {
-      if (entry.goneSince === null || entry === this.#other) continue;
-      if (oldest === null || entry.goneSince < (oldest.goneSince ?? now)) oldest = entry;
-    }
-    this.#fullUntil = (oldest?.goneSince ?? now) + PRESSURE_SECONDS;
-    if (oldest === null || now < this.#fullUntil) return false;
-    this.#delete(oldest.known.id);
-    return true;
+    const all = [...this.#entries.values()].filter((entry) => entry !== this.#other);
+    const { leaving, nextAt } = longestGone(all, ({ goneSince }) => goneSince, this.#limit, now);
+    this.#fullUntil = nextAt;
+    for (const { known } of leaving) this.#delete(known.id);
+    return leaving.length > 0;
   }
 
   /** The predecessor in the same pod was restarted: by the kubelet's count it is the next lower one that we know. */

@@ -6,6 +6,8 @@ import type { SeriesCount } from "../sinks/sink.ts";
 export const OWNER_LIMIT = 2_000;
 /** Under pressure the series of a container that ended so long ago make room: any scraper has seen them by then. */
 export const PRESSURE_SECONDS = 300;
+/** One in so many leaves when there is no room. */
+const LEAVING_SHARE = 20;
 /** Pods of one name that follow each other: `klog_pod_oomkill` has their uid. */
 const UIDS_PER_OWNER = 3;
 
@@ -65,6 +67,26 @@ const FIRST_VERDICTS = ["oom-killed", "oom-unreported"] as const;
 /** Since when something is gone. 0 was noted before anybody said what time it is; later than now, before the clock was set back. */
 export function since(noted: number | null, now: number): number {
   return Math.min(noted || now, now);
+}
+
+/**
+ * Of all that are there, which make room: those gone for longest, and for long, several at once so that the search is
+ * rare; and if none is, when to look again.
+ */
+export function longestGone<T>(
+  all: readonly T[],
+  goneSince: (one: T) => number | null,
+  limit: number,
+  now: number,
+): { readonly leaving: readonly T[]; readonly nextAt: number } {
+  const gone = all
+    .flatMap((one) => [{ one, at: goneSince(one) ?? now }])
+    .filter(({ at }) => at < now)
+    .sort((left, right) => left.at - right.at);
+  const leaving = gone.filter(({ at }) => at <= now - PRESSURE_SECONDS);
+  const nextAt = (gone[0]?.at ?? now) + PRESSURE_SECONDS;
+  const count = Math.ceil(limit / LEAVING_SHARE);
+  return { leaving: leaving.slice(0, count).map(({ one }) => one), nextAt };
 }
 
 /** How a container is called in labels. */
@@ -183,18 +205,17 @@ export class Owners {
     return owner;
   }
 
-  /** Whoever has been idle longest goes, when it has been idle for long. */
+  /** Those that have been idle longest go, when they have been idle for long. */
   #makeRoom(now: number): boolean {
     if (now < this.#fullUntil) return false;
-    let oldest: Owner | null = null;
-    for (const owner of this.#owners.values()) {
-      if (isFixed(owner) || owner.idleSince === null) continue;
-      if (oldest === null || owner.idleSince < (oldest.idleSince ?? now)) oldest = owner;
+    const idle = [...this.#owners.values()].filter((owner) => !isFixed(owner));
+    const { leaving, nextAt } = longestGone(idle, ({ idleSince }) => idleSince, this.#limit, now);
+    this.#fullUntil = nextAt;
+    for (const { name, present } of leaving) {
+      for (const id of present.keys()) this.#ofContainer.delete(id);
+      this.#owners.delete(keyOf(name));
     }
-    this.#fullUntil = (oldest?.idleSince ?? now) + PRESSURE_SECONDS;
-    if (oldest === null || now < this.#fullUntil) return false;
-    for (const id of oldest.present.keys()) this.#ofContainer.delete(id);
-    return this.#owners.delete(keyOf(oldest.name));
+    return leaving.length > 0;
   }
 
   #folding(): Owner {
