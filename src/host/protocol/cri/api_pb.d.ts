@@ -19,8 +19,8 @@
 // @generated from file api.proto (package runtime.v1, syntax proto3)
 /* eslint-disable */
 
-import type { Message } from "@bufbuild/protobuf";
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file api.proto.
@@ -72,7 +72,8 @@ export declare const VersionResponseSchema: GenMessage<VersionResponse>;
 /**
  * @generated from message runtime.v1.ListPodSandboxRequest
  */
-export declare type ListPodSandboxRequest = Message<"runtime.v1.ListPodSandboxRequest"> & {};
+export declare type ListPodSandboxRequest = Message<"runtime.v1.ListPodSandboxRequest"> & {
+};
 
 /**
  * Describes the message runtime.v1.ListPodSandboxRequest.
@@ -151,7 +152,8 @@ export declare const PodSandboxSchema: GenMessage<PodSandbox>;
 /**
  * @generated from message runtime.v1.ListContainersRequest
  */
-export declare type ListContainersRequest = Message<"runtime.v1.ListContainersRequest"> & {};
+export declare type ListContainersRequest = Message<"runtime.v1.ListContainersRequest"> & {
+};
 
 /**
  * Describes the message runtime.v1.ListContainersRequest.
@@ -370,38 +372,6 @@ export declare type ContainerStatus = Message<"runtime.v1.ContainerStatus"> & {
 export declare const ContainerStatusSchema: GenMessage<ContainerStatus>;
 
 /**
- * @generated from message runtime.v1.GetEventsRequest
- */
-export declare type GetEventsRequest = Message<"runtime.v1.GetEventsRequest"> & {};
-
-/**
- * Describes the message runtime.v1.GetEventsRequest.
- * Use `create(GetEventsRequestSchema)` to create a new message.
- */
-export declare const GetEventsRequestSchema: GenMessage<GetEventsRequest>;
-
-/**
- * @generated from message runtime.v1.ContainerEventResponse
- */
-export declare type ContainerEventResponse = Message<"runtime.v1.ContainerEventResponse"> & {
-  /**
-   * @generated from field: string container_id = 1;
-   */
-  containerId: string;
-
-  /**
-   * @generated from field: runtime.v1.ContainerEventType container_event_type = 2;
-   */
-  containerEventType: ContainerEventType;
-};
-
-/**
- * Describes the message runtime.v1.ContainerEventResponse.
- * Use `create(ContainerEventResponseSchema)` to create a new message.
- */
-export declare const ContainerEventResponseSchema: GenMessage<ContainerEventResponse>;
-
-/**
  * @generated from enum runtime.v1.ContainerState
  */
 export enum ContainerState {
@@ -432,36 +402,6 @@ export enum ContainerState {
 export declare const ContainerStateSchema: GenEnum<ContainerState>;
 
 /**
- * @generated from enum runtime.v1.ContainerEventType
- */
-export enum ContainerEventType {
-  /**
-   * @generated from enum value: CONTAINER_CREATED_EVENT = 0;
-   */
-  CONTAINER_CREATED_EVENT = 0,
-
-  /**
-   * @generated from enum value: CONTAINER_STARTED_EVENT = 1;
-   */
-  CONTAINER_STARTED_EVENT = 1,
-
-  /**
-   * @generated from enum value: CONTAINER_STOPPED_EVENT = 2;
-   */
-  CONTAINER_STOPPED_EVENT = 2,
-
-  /**
-   * @generated from enum value: CONTAINER_DELETED_EVENT = 3;
-   */
-  CONTAINER_DELETED_EVENT = 3,
-}
-
-/**
- * Describes the enum runtime.v1.ContainerEventType.
- */
-export declare const ContainerEventTypeSchema: GenEnum<ContainerEventType>;
-
-/**
  * @generated from service runtime.v1.RuntimeService
  */
 export declare const RuntimeService: GenService<{
@@ -472,7 +412,7 @@ export declare const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof VersionRequestSchema;
     output: typeof VersionResponseSchema;
-  };
+  },
   /**
    * @generated from rpc runtime.v1.RuntimeService.ListPodSandbox
    */
@@ -480,7 +420,7 @@ export declare const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof ListPodSandboxRequestSchema;
     output: typeof ListPodSandboxResponseSchema;
-  };
+  },
   /**
    * @generated from rpc runtime.v1.RuntimeService.ListContainers
    */
@@ -488,7 +428,7 @@ export declare const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof ListContainersRequestSchema;
     output: typeof ListContainersResponseSchema;
-  };
+  },
   /**
    * If the container is not present, returns an error.
    *
@@ -498,13 +438,6 @@ export declare const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof ContainerStatusRequestSchema;
     output: typeof ContainerStatusResponseSchema;
-  };
-  /**
-   * @generated from rpc runtime.v1.RuntimeService.GetContainerEvents
-   */
-  getContainerEvents: {
-    methodKind: "server_streaming";
-    input: typeof GetEventsRequestSchema;
-    output: typeof ContainerEventResponseSchema;
-  };
+  },
 }>;
+

@@ -24,129 +24,122 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
 /**
  * Describes the file api.proto.
  */
-export const file_api =
-  /*@__PURE__*/
-  fileDesc(
-    "CglhcGkucHJvdG8SCnJ1bnRpbWUudjEiIQoOVmVyc2lvblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSJdCg9WZXJzaW9uUmVzcG9uc2USFAoMcnVudGltZV9uYW1lGAIgASgJEhcKD3J1bnRpbWVfdmVyc2lvbhgDIAEoCRIbChNydW50aW1lX2FwaV92ZXJzaW9uGAQgASgJIhcKFUxpc3RQb2RTYW5kYm94UmVxdWVzdCI/ChZMaXN0UG9kU2FuZGJveFJlc3BvbnNlEiUKBWl0ZW1zGAEgAygLMhYucnVudGltZS52MS5Qb2RTYW5kYm94IlMKElBvZFNhbmRib3hNZXRhZGF0YRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSDwoHYXR0ZW1wdBgEIAEoDSJKCgpQb2RTYW5kYm94EgoKAmlkGAEgASgJEjAKCG1ldGFkYXRhGAIgASgLMh4ucnVudGltZS52MS5Qb2RTYW5kYm94TWV0YWRhdGEiFwoVTGlzdENvbnRhaW5lcnNSZXF1ZXN0IkMKFkxpc3RDb250YWluZXJzUmVzcG9uc2USKQoKY29udGFpbmVycxgBIAMoCzIVLnJ1bnRpbWUudjEuQ29udGFpbmVyIjIKEUNvbnRhaW5lck1ldGFkYXRhEgwKBG5hbWUYASABKAkSDwoHYXR0ZW1wdBgCIAEoDSI4CglJbWFnZVNwZWMSDQoFaW1hZ2UYASABKAkSHAoUdXNlcl9zcGVjaWZpZWRfaW1hZ2UYEiABKAkiqwMKCUNvbnRhaW5lchIKCgJpZBgBIAEoCRIWCg5wb2Rfc2FuZGJveF9pZBgCIAEoCRIvCghtZXRhZGF0YRgDIAEoCzIdLnJ1bnRpbWUudjEuQ29udGFpbmVyTWV0YWRhdGESJAoFaW1hZ2UYBCABKAsyFS5ydW50aW1lLnYxLkltYWdlU3BlYxIRCglpbWFnZV9yZWYYBSABKAkSKQoFc3RhdGUYBiABKA4yGi5ydW50aW1lLnYxLkNvbnRhaW5lclN0YXRlEhIKCmNyZWF0ZWRfYXQYByABKAMSMQoGbGFiZWxzGAggAygLMiEucnVudGltZS52MS5Db250YWluZXIuTGFiZWxzRW50cnkSOwoLYW5ub3RhdGlvbnMYCSADKAsyJi5ydW50aW1lLnYxLkNvbnRhaW5lci5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KFkNvbnRhaW5lclN0YXR1c1JlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJEg8KB3ZlcmJvc2UYAiABKAgisAEKF0NvbnRhaW5lclN0YXR1c1Jlc3BvbnNlEisKBnN0YXR1cxgBIAEoCzIbLnJ1bnRpbWUudjEuQ29udGFpbmVyU3RhdHVzEjsKBGluZm8YAiADKAsyLS5ydW50aW1lLnYxLkNvbnRhaW5lclN0YXR1c1Jlc3BvbnNlLkluZm9FbnRyeRorCglJbmZvRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKoAQoPQ29udGFpbmVyU3RhdHVzEgoKAmlkGAEgASgJEikKBXN0YXRlGAMgASgOMhoucnVudGltZS52MS5Db250YWluZXJTdGF0ZRISCgpjcmVhdGVkX2F0GAQgASgDEhIKCnN0YXJ0ZWRfYXQYBSABKAMSEwoLZmluaXNoZWRfYXQYBiABKAMSEQoJZXhpdF9jb2RlGAcgASgFEg4KBnJlYXNvbhgKIAEoCSISChBHZXRFdmVudHNSZXF1ZXN0ImwKFkNvbnRhaW5lckV2ZW50UmVzcG9uc2USFAoMY29udGFpbmVyX2lkGAEgASgJEjwKFGNvbnRhaW5lcl9ldmVudF90eXBlGAIgASgOMh4ucnVudGltZS52MS5Db250YWluZXJFdmVudFR5cGUqawoOQ29udGFpbmVyU3RhdGUSFQoRQ09OVEFJTkVSX0NSRUFURUQQABIVChFDT05UQUlORVJfUlVOTklORxABEhQKEENPTlRBSU5FUl9FWElURUQQAhIVChFDT05UQUlORVJfVU5LTk9XThADKogBChJDb250YWluZXJFdmVudFR5cGUSGwoXQ09OVEFJTkVSX0NSRUFURURfRVZFTlQQABIbChdDT05UQUlORVJfU1RBUlRFRF9FVkVOVBABEhsKF0NPTlRBSU5FUl9TVE9QUEVEX0VWRU5UEAISGwoXQ09OVEFJTkVSX0RFTEVURURfRVZFTlQQAzLGAwoOUnVudGltZVNlcnZpY2USRAoHVmVyc2lvbhIaLnJ1bnRpbWUudjEuVmVyc2lvblJlcXVlc3QaGy5ydW50aW1lLnYxLlZlcnNpb25SZXNwb25zZSIAElkKDkxpc3RQb2RTYW5kYm94EiEucnVudGltZS52MS5MaXN0UG9kU2FuZGJveFJlcXVlc3QaIi5ydW50aW1lLnYxLkxpc3RQb2RTYW5kYm94UmVzcG9uc2UiABJZCg5MaXN0Q29udGFpbmVycxIhLnJ1bnRpbWUudjEuTGlzdENvbnRhaW5lcnNSZXF1ZXN0GiIucnVudGltZS52MS5MaXN0Q29udGFpbmVyc1Jlc3BvbnNlIgASXAoPQ29udGFpbmVyU3RhdHVzEiIucnVudGltZS52MS5Db250YWluZXJTdGF0dXNSZXF1ZXN0GiMucnVudGltZS52MS5Db250YWluZXJTdGF0dXNSZXNwb25zZSIAEloKEkdldENvbnRhaW5lckV2ZW50cxIcLnJ1bnRpbWUudjEuR2V0RXZlbnRzUmVxdWVzdBoiLnJ1bnRpbWUudjEuQ29udGFpbmVyRXZlbnRSZXNwb25zZSIAMAFiBnByb3RvMw",
-  );
+export const file_api = /*@__PURE__*/
+  fileDesc("CglhcGkucHJvdG8SCnJ1bnRpbWUudjEiIQoOVmVyc2lvblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoCSJdCg9WZXJzaW9uUmVzcG9uc2USFAoMcnVudGltZV9uYW1lGAIgASgJEhcKD3J1bnRpbWVfdmVyc2lvbhgDIAEoCRIbChNydW50aW1lX2FwaV92ZXJzaW9uGAQgASgJIhcKFUxpc3RQb2RTYW5kYm94UmVxdWVzdCI/ChZMaXN0UG9kU2FuZGJveFJlc3BvbnNlEiUKBWl0ZW1zGAEgAygLMhYucnVudGltZS52MS5Qb2RTYW5kYm94IlMKElBvZFNhbmRib3hNZXRhZGF0YRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSDwoHYXR0ZW1wdBgEIAEoDSJKCgpQb2RTYW5kYm94EgoKAmlkGAEgASgJEjAKCG1ldGFkYXRhGAIgASgLMh4ucnVudGltZS52MS5Qb2RTYW5kYm94TWV0YWRhdGEiFwoVTGlzdENvbnRhaW5lcnNSZXF1ZXN0IkMKFkxpc3RDb250YWluZXJzUmVzcG9uc2USKQoKY29udGFpbmVycxgBIAMoCzIVLnJ1bnRpbWUudjEuQ29udGFpbmVyIjIKEUNvbnRhaW5lck1ldGFkYXRhEgwKBG5hbWUYASABKAkSDwoHYXR0ZW1wdBgCIAEoDSI4CglJbWFnZVNwZWMSDQoFaW1hZ2UYASABKAkSHAoUdXNlcl9zcGVjaWZpZWRfaW1hZ2UYEiABKAkiqwMKCUNvbnRhaW5lchIKCgJpZBgBIAEoCRIWCg5wb2Rfc2FuZGJveF9pZBgCIAEoCRIvCghtZXRhZGF0YRgDIAEoCzIdLnJ1bnRpbWUudjEuQ29udGFpbmVyTWV0YWRhdGESJAoFaW1hZ2UYBCABKAsyFS5ydW50aW1lLnYxLkltYWdlU3BlYxIRCglpbWFnZV9yZWYYBSABKAkSKQoFc3RhdGUYBiABKA4yGi5ydW50aW1lLnYxLkNvbnRhaW5lclN0YXRlEhIKCmNyZWF0ZWRfYXQYByABKAMSMQoGbGFiZWxzGAggAygLMiEucnVudGltZS52MS5Db250YWluZXIuTGFiZWxzRW50cnkSOwoLYW5ub3RhdGlvbnMYCSADKAsyJi5ydW50aW1lLnYxLkNvbnRhaW5lci5Bbm5vdGF0aW9uc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KFkNvbnRhaW5lclN0YXR1c1JlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJEg8KB3ZlcmJvc2UYAiABKAgisAEKF0NvbnRhaW5lclN0YXR1c1Jlc3BvbnNlEisKBnN0YXR1cxgBIAEoCzIbLnJ1bnRpbWUudjEuQ29udGFpbmVyU3RhdHVzEjsKBGluZm8YAiADKAsyLS5ydW50aW1lLnYxLkNvbnRhaW5lclN0YXR1c1Jlc3BvbnNlLkluZm9FbnRyeRorCglJbmZvRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKoAQoPQ29udGFpbmVyU3RhdHVzEgoKAmlkGAEgASgJEikKBXN0YXRlGAMgASgOMhoucnVudGltZS52MS5Db250YWluZXJTdGF0ZRISCgpjcmVhdGVkX2F0GAQgASgDEhIKCnN0YXJ0ZWRfYXQYBSABKAMSEwoLZmluaXNoZWRfYXQYBiABKAMSEQoJZXhpdF9jb2RlGAcgASgFEg4KBnJlYXNvbhgKIAEoCSprCg5Db250YWluZXJTdGF0ZRIVChFDT05UQUlORVJfQ1JFQVRFRBAAEhUKEUNPTlRBSU5FUl9SVU5OSU5HEAESFAoQQ09OVEFJTkVSX0VYSVRFRBACEhUKEUNPTlRBSU5FUl9VTktOT1dOEAMy6gIKDlJ1bnRpbWVTZXJ2aWNlEkQKB1ZlcnNpb24SGi5ydW50aW1lLnYxLlZlcnNpb25SZXF1ZXN0GhsucnVudGltZS52MS5WZXJzaW9uUmVzcG9uc2UiABJZCg5MaXN0UG9kU2FuZGJveBIhLnJ1bnRpbWUudjEuTGlzdFBvZFNhbmRib3hSZXF1ZXN0GiIucnVudGltZS52MS5MaXN0UG9kU2FuZGJveFJlc3BvbnNlIgASWQoOTGlzdENvbnRhaW5lcnMSIS5ydW50aW1lLnYxLkxpc3RDb250YWluZXJzUmVxdWVzdBoiLnJ1bnRpbWUudjEuTGlzdENvbnRhaW5lcnNSZXNwb25zZSIAElwKD0NvbnRhaW5lclN0YXR1cxIiLnJ1bnRpbWUudjEuQ29udGFpbmVyU3RhdHVzUmVxdWVzdBojLnJ1bnRpbWUudjEuQ29udGFpbmVyU3RhdHVzUmVzcG9uc2UiAGIGcHJvdG8z");
 
 /**
  * Describes the message runtime.v1.VersionRequest.
  * Use `create(VersionRequestSchema)` to create a new message.
  */
-export const VersionRequestSchema = /*@__PURE__*/ messageDesc(file_api, 0);
+export const VersionRequestSchema = /*@__PURE__*/
+  messageDesc(file_api, 0);
 
 /**
  * Describes the message runtime.v1.VersionResponse.
  * Use `create(VersionResponseSchema)` to create a new message.
  */
-export const VersionResponseSchema = /*@__PURE__*/ messageDesc(file_api, 1);
+export const VersionResponseSchema = /*@__PURE__*/
+  messageDesc(file_api, 1);
 
 /**
  * Describes the message runtime.v1.ListPodSandboxRequest.
  * Use `create(ListPodSandboxRequestSchema)` to create a new message.
  */
-export const ListPodSandboxRequestSchema = /*@__PURE__*/ messageDesc(file_api, 2);
+export const ListPodSandboxRequestSchema = /*@__PURE__*/
+  messageDesc(file_api, 2);
 
 /**
  * Describes the message runtime.v1.ListPodSandboxResponse.
  * Use `create(ListPodSandboxResponseSchema)` to create a new message.
  */
-export const ListPodSandboxResponseSchema = /*@__PURE__*/ messageDesc(file_api, 3);
+export const ListPodSandboxResponseSchema = /*@__PURE__*/
+  messageDesc(file_api, 3);
 
 /**
  * Describes the message runtime.v1.PodSandboxMetadata.
  * Use `create(PodSandboxMetadataSchema)` to create a new message.
  */
-export const PodSandboxMetadataSchema = /*@__PURE__*/ messageDesc(file_api, 4);
+export const PodSandboxMetadataSchema = /*@__PURE__*/
+  messageDesc(file_api, 4);
 
 /**
  * Describes the message runtime.v1.PodSandbox.
  * Use `create(PodSandboxSchema)` to create a new message.
  */
-export const PodSandboxSchema = /*@__PURE__*/ messageDesc(file_api, 5);
+export const PodSandboxSchema = /*@__PURE__*/
+  messageDesc(file_api, 5);
 
 /**
  * Describes the message runtime.v1.ListContainersRequest.
  * Use `create(ListContainersRequestSchema)` to create a new message.
  */
-export const ListContainersRequestSchema = /*@__PURE__*/ messageDesc(file_api, 6);
+export const ListContainersRequestSchema = /*@__PURE__*/
+  messageDesc(file_api, 6);
 
 /**
  * Describes the message runtime.v1.ListContainersResponse.
  * Use `create(ListContainersResponseSchema)` to create a new message.
  */
-export const ListContainersResponseSchema = /*@__PURE__*/ messageDesc(file_api, 7);
+export const ListContainersResponseSchema = /*@__PURE__*/
+  messageDesc(file_api, 7);
 
 /**
  * Describes the message runtime.v1.ContainerMetadata.
  * Use `create(ContainerMetadataSchema)` to create a new message.
  */
-export const ContainerMetadataSchema = /*@__PURE__*/ messageDesc(file_api, 8);
+export const ContainerMetadataSchema = /*@__PURE__*/
+  messageDesc(file_api, 8);
 
 /**
  * Describes the message runtime.v1.ImageSpec.
  * Use `create(ImageSpecSchema)` to create a new message.
  */
-export const ImageSpecSchema = /*@__PURE__*/ messageDesc(file_api, 9);
+export const ImageSpecSchema = /*@__PURE__*/
+  messageDesc(file_api, 9);
 
 /**
  * Describes the message runtime.v1.Container.
  * Use `create(ContainerSchema)` to create a new message.
  */
-export const ContainerSchema = /*@__PURE__*/ messageDesc(file_api, 10);
+export const ContainerSchema = /*@__PURE__*/
+  messageDesc(file_api, 10);
 
 /**
  * Describes the message runtime.v1.ContainerStatusRequest.
  * Use `create(ContainerStatusRequestSchema)` to create a new message.
  */
-export const ContainerStatusRequestSchema = /*@__PURE__*/ messageDesc(file_api, 11);
+export const ContainerStatusRequestSchema = /*@__PURE__*/
+  messageDesc(file_api, 11);
 
 /**
  * Describes the message runtime.v1.ContainerStatusResponse.
  * Use `create(ContainerStatusResponseSchema)` to create a new message.
  */
-export const ContainerStatusResponseSchema = /*@__PURE__*/ messageDesc(file_api, 12);
+export const ContainerStatusResponseSchema = /*@__PURE__*/
+  messageDesc(file_api, 12);
 
 /**
  * Describes the message runtime.v1.ContainerStatus.
  * Use `create(ContainerStatusSchema)` to create a new message.
  */
-export const ContainerStatusSchema = /*@__PURE__*/ messageDesc(file_api, 13);
-
-/**
- * Describes the message runtime.v1.GetEventsRequest.
- * Use `create(GetEventsRequestSchema)` to create a new message.
- */
-export const GetEventsRequestSchema = /*@__PURE__*/ messageDesc(file_api, 14);
-
-/**
- * Describes the message runtime.v1.ContainerEventResponse.
- * Use `create(ContainerEventResponseSchema)` to create a new message.
- */
-export const ContainerEventResponseSchema = /*@__PURE__*/ messageDesc(file_api, 15);
+export const ContainerStatusSchema = /*@__PURE__*/
+  messageDesc(file_api, 13);
 
 /**
  * Describes the enum runtime.v1.ContainerState.
  */
-export const ContainerStateSchema = /*@__PURE__*/ enumDesc(file_api, 0);
+export const ContainerStateSchema = /*@__PURE__*/
+  enumDesc(file_api, 0);
 
 /**
  * @generated from enum runtime.v1.ContainerState
  */
-export const ContainerState = /*@__PURE__*/ tsEnum(ContainerStateSchema);
-
-/**
- * Describes the enum runtime.v1.ContainerEventType.
- */
-export const ContainerEventTypeSchema = /*@__PURE__*/ enumDesc(file_api, 1);
-
-/**
- * @generated from enum runtime.v1.ContainerEventType
- */
-export const ContainerEventType = /*@__PURE__*/ tsEnum(ContainerEventTypeSchema);
+export const ContainerState = /*@__PURE__*/
+  tsEnum(ContainerStateSchema);
 
 /**
  * @generated from service runtime.v1.RuntimeService
  */
-export const RuntimeService = /*@__PURE__*/ serviceDesc(file_api, 0);
+export const RuntimeService = /*@__PURE__*/
+  serviceDesc(file_api, 0);
+
