@@ -141,6 +141,17 @@ test("each story names exactly those who died by their parents' word, and ranks 
   }
 });
 
+test("a real resize by runc is told as one, with certainty", () => {
+  const [kill] = explainText(logOf("runc-update")).kills;
+  const lowered = kill?.explanation?.findings.find(({ rule }) => rule === "lowered");
+  assert.equal(lowered?.confidence, "certain");
+  assert.match(lowered?.sentence ?? "", /lowered below what was in use by runc\[193\]/);
+  assert.deepEqual(
+    kill?.explanation?.advice.map(({ rule }) => rule),
+    ["lowered"],
+  );
+});
+
 test("what each story is about is found by its rule", () => {
   const rules: Readonly<Record<string, string>> = {
     "leaking-child": "pattern",

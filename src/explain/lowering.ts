@@ -1,6 +1,6 @@
 /**
  * memory.max below the usage: the kernel kills on behalf of whoever writes the limit, so the one that "invoked" it is
- * not among the processes under the limit (seen on 6.12 and 7.2, lowering memory.max with a shell).
+ * not among the processes under the limit (seen on 6.1 with `runc update`, on 6.12 and 7.2 with a shell).
  */
 import type { Story } from "./story.ts";
 
