@@ -15,6 +15,18 @@ const MADE_MICROSECONDS = 100_000;
 /** A daemon under load tells of a start so long after it stamped it. */
 const TOLD_MICROSECONDS = 2_000_000;
 
+/** An end that nobody told, before a start of which only the event is known, and before one whose stamp is known. */
+const BEFORE_MICROSECONDS = 1_000_000;
+const APART_MICROSECONDS = 20_000;
+
+/** What a daemon answered, and what /proc said then. */
+export interface Look {
+  readonly inspect: DockerInspect | null;
+  readonly cgroupPath: string | null;
+  /** Wall µs. */
+  readonly at: number;
+}
+
 /** A container as this source last knew it. A run began and has not ended: `startedAt` is set and `endedAt` is not. */
 interface Known {
   facts: ContainerFacts;
@@ -67,23 +79,29 @@ export class EngineMemory {
     return known === null ? [] : [this.#container(known, at)];
   }
 
-  /** A run began; which process it has is told by `inspectedStart`. Nothing when this start is already history. */
-  started(event: DockerEvent): RuntimeObservation[] {
+  /**
+   * A run began. `look` is what the daemon said of the container when it was asked after this event; by then it may be over,
+   * or another may be on, of which events are on their way. Nothing when this start is already history.
+   */
+  started(event: DockerEvent, look: Look): RuntimeObservation[] {
     const known = this.#remember(event);
     if (known === null) return [];
     const at = event.wallMicroseconds;
     if (known.endedAt !== null && at <= known.endedAt) return [];
-    const told = isNextRun(known, event) ? this.#endUnseen(known, at) : [];
     const isMade = event.action === "init";
-    if (!isRunning(known)) {
-      this.#begin(known, at);
-      known.onlyMade = isMade;
-    } else if (known.onlyMade && !isMade) {
-      known.startedAt = at;
-      known.onlyMade = false;
-    }
+    const { inspect } = look;
+    const own = inspect !== null && isRunOf(known, event, inspect) ? inspect : null;
+    const exact = own?.startedMicroseconds ?? null;
+    const told = isNextRun(known, event)
+      ? this.#endUnseen(known, exact ?? at - BEFORE_MICROSECONDS)
+      : [];
+    if (!isRunning(known)) this.#begin(known, exact ?? at);
+    else if (known.onlyMade) known.startedAt = exact ?? at;
+    known.onlyMade = isMade;
     known.toldAt = at;
-    return [...told, this.#container(known, at)];
+    if (own !== null) this.#remember(own);
+    const followed = own === null ? [] : this.#follow(known, own, look);
+    return [...told, ...(followed.length > 0 ? followed : [this.#container(known, at)])];
   }
 
   oom(event: DockerEvent): RuntimeObservation[] {
@@ -127,31 +145,19 @@ export class EngineMemory {
     for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id);
   }
 
-  /** The process of the run that `started` told of. Another run's is left to the events that are on their way. */
-  inspectedStart(
-    inspect: DockerInspect,
-    cgroupPath: string | null,
-    at: number,
-  ): RuntimeObservation[] {
-    const known = this.#remember(inspect);
-    if (known === null || !isRunning(known)) return [];
-    if (!this.#isPresentRun(known, inspect)) return [];
-    return this.#follow(known, inspect, cgroupPath, at);
-  }
-
   /**
    * A container as it is after a gap in the events: a run that ended meanwhile is told from what is left of it.
    * `tellsEndsSince`: ends later than that are news of containers not known before; `null`: none are.
    */
   reconciled(
     inspect: DockerInspect,
-    cgroupPath: string | null,
-    moment: { readonly at: number; readonly tellsEndsSince: number | null },
+    look: Look,
+    tellsEndsSince: number | null,
   ): RuntimeObservation[] {
     const known = this.#remember(inspect);
     if (known === null) return [];
     const { startedMicroseconds, finishedMicroseconds } = inspect;
-    if (startedMicroseconds === null) return [this.#container(known, moment.at)];
+    if (startedMicroseconds === null) return [this.#container(known, look.at)];
     const told: RuntimeObservation[] = [];
     const isNew = known.startedAt === null && known.endedAt === null;
     if (known.startedAt === null || startedMicroseconds > known.startedAt) {
@@ -161,9 +167,8 @@ export class EngineMemory {
       this.#begin(known, startedMicroseconds);
     }
     if (known.endedAt !== null && known.endedAt >= startedMicroseconds) return told;
-    if (inspect.running) return [...told, ...this.#follow(known, inspect, cgroupPath, moment.at)];
+    if (inspect.running) return [...told, ...this.#follow(known, inspect, look)];
     if (finishedMicroseconds === null) return told;
-    const { tellsEndsSince } = moment;
     const isHistory = isNew && (tellsEndsSince === null || finishedMicroseconds <= tellsEndsSince);
     const { exitCode, oomKilled } = inspect;
     const ended = this.#end(known, { at: finishedMicroseconds, exitCode, oomKilled });
@@ -173,15 +178,11 @@ export class EngineMemory {
   /** The known run was followed by another, which began at `next`: of its end, at most the time is left. */
   #endUnseen(known: Known, next: number, finished: number | null = null): RuntimeObservation[] {
     const isItsEnd = finished !== null && finished > (known.startedAt ?? 0) && finished <= next;
-    return this.#end(known, { at: isItsEnd ? finished : next, exitCode: null, oomKilled: null });
+    const at = isItsEnd ? finished : next - APART_MICROSECONDS;
+    return this.#end(known, { at, exitCode: null, oomKilled: null });
   }
 
-  #follow(
-    known: Known,
-    inspect: DockerInspect,
-    cgroupPath: string | null,
-    at: number,
-  ): RuntimeObservation[] {
+  #follow(known: Known, inspect: DockerInspect, { cgroupPath, at }: Look): RuntimeObservation[] {
     if (!inspect.running) return [];
     const startedAt = inspect.startedMicroseconds ?? known.startedAt;
     known.startedAt = startedAt;
@@ -192,14 +193,6 @@ export class EngineMemory {
       startedAt: startedAt === null ? null : this.#instant(startedAt),
     };
     return [this.#container(known, at)];
-  }
-
-  /** Docker stamps a run before it tells of its start, so the same run is never later than the event. */
-  #isPresentRun(known: Known, inspect: DockerInspect): boolean {
-    const { startedMicroseconds } = inspect;
-    if (startedMicroseconds === null) return known.onlyMade;
-    const slack = known.onlyMade ? MADE_MICROSECONDS : 0;
-    return startedMicroseconds <= (known.startedAt ?? 0) + slack;
   }
 
   #begin(known: Known, startedAt: number): void {
@@ -289,6 +282,18 @@ export class EngineMemory {
 
 function isRunning(known: Known): boolean {
   return known.startedAt !== null && known.endedAt === null;
+}
+
+/** Whether the inspect is of the run that began with this event: daemons stamp a run before they tell of it. */
+function isRunOf(
+  known: Known,
+  { action, wallMicroseconds }: DockerEvent,
+  { startedMicroseconds, running }: DockerInspect,
+): boolean {
+  if (startedMicroseconds === null) return action === "init" && running;
+  const before = known.endedAt ?? known.startedAt ?? 0;
+  const slack = action === "init" ? MADE_MICROSECONDS : 0;
+  return startedMicroseconds >= before && startedMicroseconds <= wallMicroseconds + slack;
 }
 
 /** Whether a run begins although nobody told that the one before ended: the daemon was away. */

@@ -3,7 +3,7 @@ import type { RuntimeObservation } from "../model/container.ts";
 import type { DockerListed } from "../parse/docker-container.ts";
 import type { DockerEvent } from "../parse/docker-event.ts";
 import type { EngineClient } from "./engine-client.ts";
-import type { EngineMemory } from "./engine-memory.ts";
+import type { EngineMemory, Look } from "./engine-memory.ts";
 import { lookAt } from "./engine-process.ts";
 
 /** Events waiting for the answer to an inspect; beyond it everything is listed anew. */
@@ -136,13 +136,17 @@ export class EngineWatch {
   }
 
   async #started(event: DockerEvent): Promise<void> {
-    const { memory, client, emit, host, procRoot } = this.#options;
-    emit(memory.started(event));
-    const inspect = await client.inspect(event.id);
-    if (inspect === null) return;
+    const { memory, emit } = this.#options;
+    emit(memory.started(event, await this.#look(event.id)));
+  }
+
+  async #look(id: string): Promise<Look> {
+    const { client, host, procRoot } = this.#options;
+    const inspect = await client.inspect(id);
     const at = host.clock.wallMicroseconds();
+    if (inspect === null) return { inspect, cgroupPath: null, at };
     const { there, cgroupPath } = lookAt(host, procRoot, inspect);
-    emit(memory.inspectedStart(there, cgroupPath, at));
+    return { inspect: there, cgroupPath, at };
   }
 
   async #died(event: DockerEvent): Promise<void> {
@@ -189,12 +193,9 @@ export class EngineWatch {
   }
 
   async #inspected(id: string): Promise<RuntimeObservation[]> {
-    const { memory, client, host, cursor } = this.#options;
-    const inspect = await client.inspect(id);
-    if (inspect === null) return [];
-    const moment = { at: host.clock.wallMicroseconds(), tellsEndsSince: cursor };
-    const { there, cgroupPath } = lookAt(host, this.#options.procRoot, inspect);
-    return memory.reconciled(there, cgroupPath, moment);
+    const { memory, cursor } = this.#options;
+    const look = await this.#look(id);
+    return look.inspect === null ? [] : memory.reconciled(look.inspect, look, cursor);
   }
 
   #saveCursor(): void {
