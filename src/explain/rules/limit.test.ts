@@ -33,7 +33,9 @@ test("a larger limit is no advice for a full volume, nor for one that was lowere
   const volume = report({ cgroupStats: stats({ anon: 20, file: 80, shmem: 79 }) });
   assert.deepEqual(says(limit, story(volume)).advice, []);
   const memory = { usageBytes: 150 * MIB, limitBytes: 100 * MIB, failCount: 1 };
-  assert.deepEqual(says(limit, story(report({ memory }))).advice, []);
+  const over = says(limit, story(report({ memory })));
+  assert.deepEqual(over.advice, []);
+  assert.match(over.findings[0] ?? "", /is over its memory limit: 150 MiB used of 100 MiB/);
 });
 
 test("a machine that ran out had no limit, and a larger one is not advised", () => {

@@ -29,7 +29,7 @@ function memcg(story: Story) {
       ? `${capital(limitWords)} reached its memory limit; this report does not say how large it is.`
       : usageBytes === null
         ? `${capital(limitWords)} reached its memory limit of ${bytesText(limitBytes ?? 0)}.`
-        : `${capital(limitWords)} reached its memory limit${used}${of}.`;
+        : `${capital(limitWords)} ${loweringOf(story)?.over ? "is over" : "reached"} its memory limit${used}${of}.`;
   const evidence = [
     story.limitPath === null ? "the kernel calls it a memory cgroup kill" : story.limitPath,
     ...(usageBytes === null || limitBytes === null
