@@ -12,6 +12,8 @@ const IDLE_MILLISECONDS = 1_500;
 const BUSY_MILLISECONDS = 200;
 const BUSY_FOR_MICROSECONDS = 3_000_000;
 const CONTAINERS_LIMIT = 20_000;
+/** Containers that run are asked about a little later than listed: of a full node that takes a while. */
+const ASKED_AT_ONCE = 100;
 
 /** What all runtimes of the source share. */
 export interface CriScope {
@@ -27,6 +29,8 @@ export interface CriKnown {
   facts: ContainerFacts;
   readonly socket: string;
   phase: CriContainer["phase"] | "sandbox";
+  /** Its status was asked for since it runs. */
+  asked: boolean;
 }
 
 /** One runtime: asks for its list ever so often, and for the status of what changed. */
@@ -35,6 +39,8 @@ export class CriWatch {
   readonly #api: CriApi;
   readonly #socket: string;
   #busyUntil = 0;
+  /** How many containers may still be asked about in this poll. */
+  #asking = 0;
   #wake: () => void = () => {};
 
   constructor(scope: CriScope, api: CriApi, socket: string) {
@@ -79,6 +85,7 @@ export class CriWatch {
     this.#removed(seen, told);
     ended.sort((one, other) => one.at.wallMicroseconds - other.at.wallMicroseconds);
     this.#emit([...told, ...ended]);
+    this.#asking = ASKED_AT_ONCE;
   }
 
   async #compare(
@@ -89,19 +96,17 @@ export class CriWatch {
   ): Promise<void> {
     const before = this.#scope.known.get(id)?.phase ?? null;
     const known = this.#learn(id, phase, identity, told);
-    if (known === null || before === phase) return;
-    if (phase === "running" && !this.#containerdTells) await this.#running(known, told);
-    if (phase === "exited") await this.#exited(known, before !== null, told, ended);
+    if (known === null) return;
+    if (phase === "running" && !known.asked && this.#asking-- > 0) await this.#running(known, told);
+    if (phase === "exited" && before !== phase)
+      await this.#exited(known, before !== null, told, ended);
   }
 
-  /** containerd tells by its own interface which process is the main one, and at once. */
-  get #containerdTells(): boolean {
-    return this.#api.runtime === "containerd";
-  }
-
+  /** Since when it runs; where nobody else tells it, also as which process: that makes the runtime work harder. */
   async #running(known: CriKnown, told: RuntimeObservation[]): Promise<void> {
     const { id } = known.facts;
-    const status = await this.#api.status(id, true);
+    known.asked = true;
+    const status = await this.#api.status(id, this.#api.runtime !== "containerd");
     if (status?.phase !== "running") return;
     const { mainPid } = status;
     const { context, procRoot } = this.#scope;
@@ -153,7 +158,7 @@ export class CriWatch {
     const rest = { cgroupPath: null, mainPid: null, startedAt: null };
     const runtime = this.#api.runtime;
     const facts = { ...rest, ...before?.facts, id, runtime, ...identity };
-    const now = before ?? { facts, socket: this.#socket, phase };
+    const now = before ?? { facts, socket: this.#socket, phase, asked: false };
     const isNews = before === undefined || !sameIdentity(before.facts, facts);
     now.facts = facts;
     now.phase = phase;
