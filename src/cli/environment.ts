@@ -25,6 +25,7 @@ export function sourceOptions(
     sysRoot: textOption(options, "sysRoot") ?? "/sys",
     devRoot: textOption(options, "devRoot") ?? "/dev",
     sockets: socketOptions(env, options),
+    ...namespaceOptions(options),
     user: { runtimeDirectory: directoryOf(env["XDG_RUNTIME_DIR"]), home: directoryOf(env["HOME"]) },
     ...rest,
   };
@@ -46,6 +47,11 @@ function socketOptions(
     ...(cri !== null && { cri }),
     ...(podman !== null && { podman }),
   };
+}
+
+function namespaceOptions({ containerdNamespaces: names }: RawOptions) {
+  if (!Array.isArray(names)) return {};
+  return { containerdNamespaces: names.filter((name) => typeof name === "string") };
 }
 
 function directoryOf(path: string | undefined): string | null {

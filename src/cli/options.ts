@@ -104,6 +104,19 @@ export function parseNode(text: string): string {
   return text;
 }
 
+/** Namespaces of containerd, separated by commas (containerd allows letters, digits, '.', '_' and '-'). */
+export function parseNamespaces(text: string): string[] {
+  const names = text.split(",").filter((name) => name !== "");
+  if (names.length === 0 || names.length > 20 || !names.every(isNamespace)) {
+    throw new InvalidArgumentError("Give names of namespaces, separated by commas.");
+  }
+  return names;
+}
+
+function isNamespace(name: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]{0,74}[A-Za-z0-9])?$/.test(name);
+}
+
 /** An absolute path. */
 export function parsePath(text: string): string {
   if (!text.startsWith("/") || text.includes("\0")) {

@@ -5,6 +5,7 @@ import { CliError, describeError, type ExitStatus } from "./errors.ts";
 import {
   parseCount,
   parseListen,
+  parseNamespaces,
   parseNode,
   parsePath,
   parseSeconds,
@@ -51,6 +52,13 @@ const socket = (name: string, daemon: string) => () =>
 const sockets = [
   socket("docker", "Docker"),
   socket("containerd", "containerd"),
+  () =>
+    new Option(
+      "--containerd-namespaces <names>",
+      "only these namespaces of containerd, separated by commas; all unless given",
+    )
+      .env("OOMWITNESS_CONTAINERD_NAMESPACES")
+      .argParser(parseNamespaces),
   socket("cri", "the Kubernetes runtime (CRI)"),
   socket("podman", "Podman"),
 ];

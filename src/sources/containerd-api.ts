@@ -74,10 +74,24 @@ const LIST_MILLISECONDS = 30_000;
 const NAMESPACES_LIMIT = 100;
 const TASKS = "create|start|oom|exit|delete";
 /** Alternatives. Quoted: containerd's filter language would take `|` for a quotation mark. */
-const FILTERS = [`topic~="^/tasks/(${TASKS})$"`, 'topic~="^/containers/"'];
+const TOPICS = [`topic~="^/tasks/(${TASKS})$"`, 'topic~="^/containers/"'];
 
-/** Talks to the containerd behind `connection`. To be imported lazily: with its messages comes the library. */
-export function containerdApi(connection: GrpcConnection, signal: AbortSignal): ContainerdApi {
+function filtersOf(chosen: readonly string[] | null): string[] {
+  if (chosen === null) return [...TOPICS];
+  return chosen.flatMap((name) =>
+    TOPICS.map((topic) => `namespace==${JSON.stringify(name)},${topic}`),
+  );
+}
+
+/**
+ * Talks to the containerd behind `connection`. To be imported lazily: with its messages comes the library. `chosen`: only
+ * these namespaces; `null`: all.
+ */
+export function containerdApi(
+  connection: GrpcConnection,
+  signal: AbortSignal,
+  chosen: readonly string[] | null,
+): ContainerdApi {
   const quick = { timeoutMilliseconds: CALL_MILLISECONDS, signal };
   const within = (namespace: string, timeoutMilliseconds: number) => {
     return { timeoutMilliseconds, signal, headers: { "containerd-namespace": namespace } };
@@ -86,7 +100,9 @@ export function containerdApi(connection: GrpcConnection, signal: AbortSignal): 
     version: async () => (await connection.call(Version.method.version, {}, quick)).version,
     namespaces: async () => {
       const { namespaces } = await connection.call(Namespaces.method.list, {}, quick);
-      return namespaces.map(({ name }) => name).slice(0, NAMESPACES_LIMIT);
+      const names = namespaces.map(({ name }) => name);
+      const asked = chosen === null ? names : names.filter((name) => chosen.includes(name));
+      return asked.slice(0, NAMESPACES_LIMIT);
     },
     container: (namespace, id) =>
       containerOrNull(connection, id, within(namespace, CALL_MILLISECONDS)),
@@ -102,7 +118,7 @@ export function containerdApi(connection: GrpcConnection, signal: AbortSignal): 
       return tasks.map(toTask);
     },
     events: async function* () {
-      const input = { filters: [...FILTERS] };
+      const input = { filters: filtersOf(chosen) };
       for await (const envelope of connection.follow(Events.method.subscribe, input, { signal })) {
         const event = toEvent(connection, envelope);
         if (event !== null) yield event;

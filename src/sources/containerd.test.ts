@@ -88,6 +88,23 @@ test("a process of `exec` is no exit; a removed container is gone", here, async 
   await events.stop();
 });
 
+test("only the namespaces that were chosen, both listed and followed", here, async () => {
+  const chosen = (name: string) => ({ ...options(), containerdNamespaces: [name] });
+  const kubernetes = await follow(createContainerdSource(chosen("k8s.io")));
+  const other = await follow(createContainerdSource(chosen("default")));
+  const id = await start("choosy", ["true"]);
+  await eventually("the exit", () => exitOf(kubernetes, id) !== null);
+  const names = [pod.id, id].map((one) => containersOf(kubernetes, one).length > 0);
+  assert.deepEqual(names, [true, true]);
+  assert.deepEqual(
+    other.runtime.filter(({ kind }) => kind !== "list"),
+    [],
+  );
+  await kubernetes.stop();
+  await other.stop();
+  await pods.remove(id);
+});
+
 test("what ends while the daemon is dead is told once, when it is back", here, async () => {
   const events = createContainerdSource(options());
   const asked = createCriSource(options());

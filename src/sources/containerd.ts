@@ -33,7 +33,8 @@ class Memory {
       sockets: () => containerdSockets(host, this.#options.procRoot, configured),
       connect: async (socket: string) => {
         const { containerdApi } = await import("./containerd-api.ts");
-        return containerdApi(await host.grpc.connect(socket), stop);
+        const chosen = this.#options.containerdNamespaces ?? null;
+        return containerdApi(await host.grpc.connect(socket), stop, chosen);
       },
       follow: (daemons: readonly Daemon<ContainerdApi>[], note: string, up: () => void) =>
         this.#follow(context, daemons, note, up),

@@ -87,6 +87,8 @@ export interface SourceOptions {
     readonly cri?: string;
     readonly podman?: string;
   };
+  /** Only these namespaces of containerd; absent: all. */
+  readonly containerdNamespaces?: readonly string[];
   /** Where the user who started the program keeps sockets: $XDG_RUNTIME_DIR and $HOME. */
   readonly user?: { readonly runtimeDirectory: string | null; readonly home: string | null };
 }
