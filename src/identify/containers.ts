@@ -267,7 +267,11 @@ export class Containers {
       watchingSince: this.#watchingSince ?? 0,
       wallOffset: this.#wallOffset ?? 0,
     };
+    let before: ExitRecord | null = null;
     for (let next = nextExit(around, entry); next !== null; next = nextExit(around, entry)) {
+      // A conclusion that was taken for another life's end would be drawn for ever.
+      if (next.held.concluded && next.record.at === before?.at) return;
+      before = next.record;
       if (next.dueAt > this.#now) {
         this.#exits.set(id, next.dueAt);
         return;

@@ -187,8 +187,8 @@ function misfitOf(draft: Draft, nextBegin: number | null, ending: Ending): numbe
     const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
     const nearest = Math.min(...known);
     if (again) return nearest + STAMP_SLACK / 2;
-    // Another source's word for the same end.
-    return nearest <= CLOCK_SLACK ? -1 : nearest;
+    // Another source's word for the same end. What was concluded is of a life that has no end.
+    return nearest <= CLOCK_SLACK && ending.source !== null ? -1 : nearest;
   }
   const seen = draft.pid === null ? Number.NEGATIVE_INFINITY : draft.firstSeen;
   const early = (draft.startedAt ?? seen) - at;
