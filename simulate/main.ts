@@ -3,6 +3,9 @@ import { parseArgs } from "node:util";
 import { runOnCores } from "./batch.ts";
 import { BUG_NAMES, plantBug } from "./bugs.ts";
 import { check } from "./checkers.ts";
+import { checkContainers } from "./containers-check.ts";
+import { narrate } from "./containers-narrate.ts";
+import { runContainers } from "./containers-run.ts";
 import { sayTime, sayTruth } from "./narrate.ts";
 import { type Outcome, runSchedule } from "./schedule.ts";
 
@@ -12,12 +15,15 @@ const USAGE = `Runs the real agent on a simulated machine and compares what it s
   npm run simulate -- --seed N           one schedule, told step by step (--verbose adds every observation)
   npm run simulate -- --seed N --schedules K
   npm run simulate -- --bug NAME         with a planted bug: ${BUG_NAMES.join(", ")}
+  npm run simulate -- --containers --seed N
+                                         one schedule of container runtimes, told step by step
 `;
 
 const OPTIONS = {
   seed: { type: "string" },
   schedules: { type: "string" },
   bug: { type: "string" },
+  containers: { type: "boolean", default: false },
   verbose: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
@@ -33,7 +39,16 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
+  if (values.containers) return tellContainers(seed);
   return schedules === 1 ? tellOne(seed, bug, values.verbose) : runMany(seed, schedules, bug);
+}
+
+function tellContainers(seed: number): number {
+  const outcome = runContainers(seed);
+  const problems = checkContainers(outcome);
+  print(narrate(outcome));
+  print(problems.length === 0 ? ["all is well"] : problems.map((problem) => `WRONG: ${problem}`));
+  return problems.length === 0 ? 0 : 1;
 }
 
 function tellOne(seed: number, bug: string | null, verbose: boolean): number {

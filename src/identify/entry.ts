@@ -35,6 +35,12 @@ export interface Presence {
   readonly at: number;
 }
 
+interface Life {
+  readonly pid: number | null;
+  /** µs, monotonic. */
+  readonly begin: number;
+}
+
 interface Named {
   readonly pid: number | null;
   readonly at: number;
@@ -46,6 +52,8 @@ export interface Entry {
   readonly facts: Facts;
   starts: readonly Start[];
   endings: readonly Ending[];
+  /** Lives of which it was told that they must be over; so that contradictory words lead to no second telling. */
+  closed: readonly Life[];
   /** Moments (µs, monotonic) at which a runtime reported an OOM kill in it. */
   reports: readonly number[];
   readonly presence: { [Name in RuntimeSourceName]?: Presence };
@@ -66,6 +74,7 @@ export function newEntry(id: string): Entry {
     facts: {},
     starts: [],
     endings: [],
+    closed: [],
     reports: [],
     presence: {},
     named: {},
@@ -190,4 +199,12 @@ export function nameMain(entry: Entry, source: RuntimeSourceName, said: Named): 
   const known = entry.named[source];
   const newer = known === undefined || said.at > known.at;
   if (newer || (said.at === known.at && known.pid === null)) entry.named[source] = said;
+}
+
+export function close(entry: Entry, { pid, begin }: Life): void {
+  entry.closed = newest([...entry.closed, { pid, begin }], (life) => life.begin, ENDINGS_KEPT);
+}
+
+export function isClosed({ closed }: Entry, { pid, begin }: Life): boolean {
+  return closed.some((life) => life.pid === pid && Math.abs(life.begin - begin) <= STAMP_SLACK);
 }

@@ -2,7 +2,7 @@ import type { RuntimeSourceName } from "../model/container.ts";
 import type { ExitRecord, Verdict } from "../model/record.ts";
 import { formatInstant, type Instant, SECOND } from "../model/time.ts";
 import { parseCgroupPath } from "./cgroup-path.ts";
-import { type Ending, type Entry, STAMP_SLACK } from "./entry.ts";
+import { close, type Ending, type Entry, isClosed, STAMP_SLACK } from "./entry.ts";
 import { type KillSurroundings, ownKills, strayKills } from "./exit-kills.ts";
 import { containerRecord, overAt, podRecord } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
@@ -68,6 +68,7 @@ export function markTold(inventory: Inventory, entry: Entry, { run, end, conclud
     );
     return;
   }
+  close(entry, run);
   const { pid } = run;
   const how = { exitCode: null, oomReported: null, heardAt: run.heardAt, told: true };
   inventory.conclude(entry.id, { source: null, at: end, pid, ...how });
@@ -94,7 +95,8 @@ function heldOf(around: ExitSurroundings, entry: Entry, run: Run): Held | null {
 /** A daemon was away while the container ended: that it did is certain, how is not known. */
 function concludedOf(around: ExitSurroundings, entry: Entry, run: Run): Held | null {
   const over = overAt(around.inventory, entry, run);
-  if (over === null || !Number.isFinite(over) || !run.seenAlive) return null;
+  if (over === null || !Number.isFinite(over) || !run.seenAlive || isClosed(entry, run))
+    return null;
   const runs = around.inventory.runs(entry);
   const next = runs[runs.indexOf(run) + 1];
   // A moment that is this life's and not the next one's, however its stamp is converted.
