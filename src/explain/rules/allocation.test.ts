@@ -51,7 +51,8 @@ test("a zone that HighMem requests may use is none that is out of reach", () => 
 test("enough free in too small pieces is fragmentation, by the buddy lists", () => {
   const pieces = { ...zone("Normal", { free: 60 }), freeBlocks: [9000, 3000, 40, 0, 0] };
   const of = nodeReport({ trigger: asks(3), node: node({}, { zones: [pieces] }) });
-  const { findings, advice } = says(allocation, story(of));
+  const { findings, confidences, advice } = says(allocation, story(of));
+  assert.deepEqual(confidences, ["certain", "certain"]);
   assert.match(findings[0] ?? "", /asked for 8 pages in one piece \(32 KiB\)/);
   assert.match(findings[1] ?? "", /^Memory is fragmented: 60 MiB are free/);
   assert.match(advice[0] ?? "", /asks for 32 KiB in one piece/);

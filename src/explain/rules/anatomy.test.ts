@@ -16,6 +16,14 @@ test("the largest part comes first, and it is said that it is not page cache", (
   );
 });
 
+test("a cache of nearly nothing is said to be that", () => {
+  const cgroupStats = stats({ anon: 99, file: 0.5, shmem: 0 });
+  assert.match(
+    says(anatomy, story(report({ cgroupStats }))).findings[1] ?? "",
+    /next to nothing could have been dropped/,
+  );
+});
+
 test("what is page cache is not said to be none", () => {
   const cgroupStats = stats({ anon: 40, file: 58, shmem: 0 });
   const { findings } = says(anatomy, story(report({ cgroupStats })));

@@ -27,6 +27,16 @@ test("very many are a fork storm", () => {
 test("one large process among small ones is no crowd, nor are many that hold little", () => {
   const large = [...many(20, 3), task("leak", 20, 700)];
   assert.deepEqual(says(crowd, story(nodeReport({ tasks: large }))).findings, []);
+  const few = [
+    ...many(4, 100),
+    task("a", 8, 6),
+    task("b", 9, 6),
+    task("c", 10, 6),
+    task("d", 11, 6),
+  ];
+  assert.deepEqual(says(crowd, story(nodeReport({ tasks: few }))).findings, []);
+  const small = [...many(20, 10), task("db", 20, 400, { oomScoreAdj: -900 }), task("web", 21, 5)];
+  assert.deepEqual(says(crowd, story(nodeReport({ tasks: small }))).findings, []);
   const different = Array.from({ length: 20 }, (_, index) => task(`p${index}`, 100 + index, 30));
   assert.deepEqual(says(crowd, story(nodeReport({ tasks: different }))).findings, []);
 });

@@ -25,7 +25,8 @@ test("one incident, not many: how many died, and why together", () => {
 
 test("a member is told that it was not the one that was chosen", () => {
   const member = storyOfReport(killed, killed.kills[1] ?? null, NO_HISTORY);
-  const { findings, evidence } = says(group, member);
+  const { findings, confidences, evidence } = says(group, member);
+  assert.deepEqual(confidences, ["certain", "likely", "certain"]);
   assert.equal(findings[2], "This process was not chosen: it died as a member of the group.");
   assert.equal(evidence[2], "the kernel chose query (13)");
 });

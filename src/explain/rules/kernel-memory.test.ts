@@ -34,6 +34,7 @@ test("the caches the kernel prints are named", () => {
     { name: "kmalloc-64", usedBytes: 300 * MIB, totalBytes: 310 * MIB },
   ];
   const full = nodeReport({ node: node({ slab_unreclaimable: 400 }), slabs });
+  assert.equal(says(kernelMemory, story(full)).confidences[2], "certain");
   assert.equal(
     says(kernelMemory, story(full)).findings[2],
     "The largest cache of the kernel is kmalloc-64 with 310 MiB, then dentry 2 MiB.",

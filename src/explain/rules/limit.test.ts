@@ -39,7 +39,8 @@ test("a larger limit is no advice for a full volume, nor for one that was lowere
 });
 
 test("a machine that ran out had no limit, and a larger one is not advised", () => {
-  const { findings, advice } = says(limit, story(nodeReport()));
+  const { findings, confidences, advice } = says(limit, story(nodeReport()));
+  assert.deepEqual(confidences, ["certain"]);
   assert.deepEqual(findings, [
     "The whole machine ran out of memory (1000 MiB usable): 10 MiB free (1 %). No cgroup's limit was involved.",
   ]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { facts, killOf, recordStory, report, says, story, WORKER } from "../testing.ts";
+import { facts, killOf, node, recordStory, report, says, story, WORKER } from "../testing.ts";
 import { lostEvidence } from "./lost-evidence.ts";
 
 test("a kill without a report is told as such", () => {
@@ -17,7 +17,8 @@ test("suppressed messages and unread lines are no absence of kills", () => {
     suppressedBefore: 30,
     problems: ["2 rows of the task table could not be read."],
   });
-  const { findings, evidence, advice } = says(lostEvidence, story(of));
+  const { findings, confidences, evidence, advice } = says(lostEvidence, story(of));
+  assert.deepEqual(confidences, ["certain", "certain"]);
   assert.match(findings[0] ?? "", /^30 messages of earlier runs were suppressed/);
   assert.match(findings[1] ?? "", /^The report is not whole/);
   assert.deepEqual(evidence, [
@@ -35,6 +36,7 @@ test("a text that has the reaper's line only, the selection, or the summary says
   ] as const) {
     const of = report({ outcome, kills: [killOf(WORKER, { outcome })] });
     assert.match(says(lostEvidence, story(of)).findings[0] ?? "", words);
+    assert.deepEqual(says(lostEvidence, story(of)).confidences, ["certain"]);
   }
 });
 
@@ -46,6 +48,19 @@ test("a line of a kill alone asks for the rest of the log", () => {
   );
   assert.match(findings[0] ?? "", /^The text has only the line of the kill/);
   assert.match(advice[0] ?? "", /journalctl -k/);
+});
+
+test("whatever part of the report is there, it is not the line alone", () => {
+  const nothing = {
+    trigger: null,
+    tasks: [],
+    memory: null,
+    cgroupStats: [],
+    kills: [killOf(WORKER)],
+  };
+  const { trigger, tasks, memory, cgroupStats } = report();
+  for (const part of [{ trigger }, { tasks }, { memory }, { cgroupStats }, { node: node() }])
+    assert.deepEqual(says(lostEvidence, story(report({ ...nothing, ...part }))).findings, []);
 });
 
 test("a whole report lost nothing", () => {

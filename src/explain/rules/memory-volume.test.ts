@@ -31,7 +31,8 @@ test("what one process has mapped is its shared memory, no volume", () => {
     tasks: rows,
     kills: rows.slice(1).map((row) => killOf(row)),
   });
-  const { findings, advice } = says(memoryVolume, story(of));
+  const { findings, confidences, advice } = says(memoryVolume, story(of));
+  assert.deepEqual(confidences, ["certain"]);
   assert.match(
     findings[0] ?? "",
     /^71 MiB \(71 %\) is shared memory that processes have mapped; it is not page cache/,
@@ -46,6 +47,12 @@ test("where the table does not split resident memory it is only likely", () => {
   ];
   const { confidences } = says(memoryVolume, story(report({ cgroupStats: full, tasks: rows })));
   assert.equal(confidences[0], "likely");
+});
+
+test("where the programs were killed before, what they need is not guessed", () => {
+  const cgroupStats = stats({ anon: 2, file: 96, shmem: 95 });
+  const { advice } = says(memoryVolume, story(report({ cgroupStats, tasks: [task("dd", 11, 2)] })));
+  assert.doesNotMatch(advice[0] ?? "", /would leave/);
 });
 
 test("on a full machine the tmpfs is to be found first; a little tmpfs is nothing", () => {

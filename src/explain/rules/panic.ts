@@ -3,16 +3,13 @@ import { advice, finding, type Rule, told } from "../rule.ts";
 /** vm.panic_on_oom: the machine stopped instead of killing a process. */
 export const panic: Rule = {
   name: "panic",
-  tell: ({ outcome, report, scope }) => {
+  tell: ({ outcome, scope }) => {
     if (outcome !== "panic") return null;
-    const deadlock = report?.kills.length === 0 && report.tasks.length === 0;
     return told(
       [
         finding("certain", "The kernel panicked instead of killing a process.", [
           "Kernel panic - not syncing: out of memory",
-          deadlock
-            ? "no process was left that may be killed, or vm.panic_on_oom is set"
-            : "vm.panic_on_oom, or no process was left that may be killed",
+          "vm.panic_on_oom, or no process was left that may be killed",
         ]),
       ],
       [

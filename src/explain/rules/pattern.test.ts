@@ -18,6 +18,7 @@ const history = (...kills: readonly PastKill[]): History => ({ kills, watchedSec
 
 test("the first kill of a long watch", () => {
   const of = story(report(), { kills: [], watchedSeconds: 3 * 86_400 });
+  assert.deepEqual(says(pattern, of).confidences, ["certain"]);
   assert.deepEqual(says(pattern, of).findings, [
     "It is the first kill here in the 3 days that were watched.",
   ]);
@@ -45,6 +46,11 @@ test("a few seconds make no rate, and unknown times none either", () => {
   assert.equal(
     quick.findings[0],
     "This is a loop: the 4th kill here within 20 s; the one before was 5 s earlier.",
+  );
+  const partly = says(pattern, story(report(), history(past(null), past(60), past(30))));
+  assert.equal(
+    partly.findings[0],
+    "This is a loop: the 4th kill here; the one before was 30 s earlier.",
   );
   const undated = says(pattern, story(report(), history(past(null), past(null))));
   assert.equal(undated.findings[0], "This is a loop: the 3rd kill here.");

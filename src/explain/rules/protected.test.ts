@@ -24,6 +24,13 @@ test("one value for all, as a Guaranteed pod has, protects nobody from the other
 test("small ones, and mild values, protect nothing that matters", () => {
   const small = nodeReport({ tasks: [agent(8, -1000), task("web", 20, 700)] });
   assert.deepEqual(says(protectedProcesses, story(small)).findings, []);
+  const modest = nodeReport({ tasks: [agent(40, -1000), task("web", 20, 100)] });
+  assert.deepEqual(says(protectedProcesses, story(modest)).findings, []);
+  const half = nodeReport({ tasks: [agent(60, -1000), task("web", 20, 100)] });
+  assert.match(says(protectedProcesses, story(half)).findings[0] ?? "", /holds memory too: 60 MiB/);
+  assert.deepEqual(says(protectedProcesses, story(half)).advice, []);
+  const unnamed = nodeReport({ tasks: [agent(60, -1000)], kills: [], outcome: "unknown" });
+  assert.match(says(protectedProcesses, story(unnamed)).findings[0] ?? "", /holds memory too/);
   const mild = nodeReport({ tasks: [agent(700, -100), task("web", 20, 12)] });
   assert.deepEqual(says(protectedProcesses, story(mild)).findings, []);
   assert.deepEqual(says(protectedProcesses, story(report())).findings, []);

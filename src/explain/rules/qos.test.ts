@@ -15,6 +15,7 @@ test("oom_score_adj tells the QoS class", () => {
   assert.deepEqual(pod(1000).confidences, ["certain"]);
   assert.deepEqual(pod(1000).evidence, ["oom_score_adj 1000"]);
   assert.match(pod(-997).findings[0] ?? "", /Guaranteed/);
+  assert.deepEqual(pod(-997).confidences, ["likely"]);
   assert.match(pod(-998).findings[0] ?? "", /Guaranteed/);
   assert.match(
     pod(700).findings[0] ?? "",

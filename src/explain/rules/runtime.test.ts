@@ -53,6 +53,22 @@ test("an unknown name is no runtime, and a part of a known name neither", () => 
   assert.deepEqual(named("not-java").findings, []);
 });
 
+test("a limit further up is not the runtime's own: its share is not told", () => {
+  const row = task("java", 11, 90);
+  const of = report({ limitCgroup: "/kubepods.slice", tasks: [row], kills: [killOf(row)] });
+  assert.match(says(runtime, story(of)).advice[0] ?? "", /^Set -Xmx, and bound/);
+});
+
+test("the chosen one of a group is told its setting, the others nothing", () => {
+  const rows = [task("java", 11, 80), task("java", 12, 10)];
+  const of = report({
+    tasks: rows,
+    groupCgroup: CONTAINER_PATH,
+    kills: rows.map((row) => killOf(row)),
+  });
+  assert.equal(says(runtime, story(of)).advice.length, 1);
+});
+
 test("members of a group are told nothing of their own", () => {
   const rows = [task("java", 11, 80), task("java", 12, 10)];
   const of = report({

@@ -14,6 +14,32 @@ test("who asked is not who held", () => {
   assert.deepEqual(evidence, ["main[10] invoked oom-killer"]);
 });
 
+test("a thread of a listed process is that process; the largest need not be told again", () => {
+  const threaded = report({
+    tasks: [task("main", 10, 4, { tid: 13 }), task("worker", 11, 94)],
+    trigger: { ...asker, pid: 13 },
+  });
+  assert.match(
+    says(trigger, story(threaded)).findings[0] ?? "",
+    /^main\[13\] asked .* \(it holds 4 MiB\)/,
+  );
+  const largest = report({ tasks: [task("main", 10, 60), task("worker", 11, 30)], trigger: asker });
+  assert.match(
+    says(trigger, story(largest)).findings[0] ?? "",
+    /^main\[10\] asked for memory when there was none; worker/,
+  );
+  const stranger = report({ trigger: { ...asker, pid: 77, comm: "kswapd0" } });
+  assert.match(
+    says(trigger, story(stranger)).findings[0] ?? "",
+    /^kswapd0\[77\] asked for memory when there was none; worker/,
+  );
+  const self = report({
+    tasks: [task("worker", 11, 94, { tid: 12 })],
+    trigger: { ...asker, pid: 12 },
+  });
+  assert.deepEqual(says(trigger, story(self)).findings, []);
+});
+
 test("a victim that holds little did not fill the machine", () => {
   const tasks = [task("agent", 10, 700, { oomScoreAdj: -999 }), task("web", 20, 12)];
   const { findings, confidences } = says(trigger, story(nodeReport({ trigger: asker, tasks })));

@@ -17,10 +17,11 @@ test("a report that ends early names who asked, and says that it does not name w
 
 test("a kill that only a counter saw", () => {
   const victim = { ...facts().victim, pid: null, tid: null, comm: null };
-  const { findings } = says(
+  const { findings, confidences } = says(
     unknownVictim,
     recordStory(facts({ victim, outcome: "unknown" }), null),
   );
+  assert.deepEqual(confidences, ["certain"]);
   assert.deepEqual(findings, ["The kernel counted a kill here and nobody saw the victim."]);
 });
 
