@@ -34,11 +34,18 @@ async function connect(socketPath: string): Promise<GrpcConnection> {
     readMaxBytes: MESSAGE_BYTES_LIMIT,
   });
   const failure = (error: unknown) => {
+    if (error instanceof HostError) return error;
     const told = ConnectError.from(error);
     return new HostError(codeFor(told, Code), socketPath, told.message.slice(0, 300));
   };
+  let closed = false;
+  const open = () => {
+    // The library would connect anew.
+    if (closed) throw new HostError("ECANCELED", socketPath, "the connection was closed");
+    return transport;
+  };
   return {
-    ...calls(transport, failure),
+    ...calls(open, failure),
     decode: (schema, bytes) => {
       try {
         return fromBinary(schema, bytes, READING);
@@ -46,17 +53,20 @@ async function connect(socketPath: string): Promise<GrpcConnection> {
         return null;
       }
     },
-    close: () => sessionManager.abort(),
+    close: () => {
+      closed = true;
+      sessionManager.abort();
+    },
   };
 }
 
 type Failure = (error: unknown) => HostError;
 
-function calls(transport: Transport, failure: Failure): Pick<GrpcConnection, "call" | "follow"> {
+function calls(open: () => Transport, failure: Failure): Pick<GrpcConnection, "call" | "follow"> {
   return {
     call: async (method, input, { timeoutMilliseconds, headers, signal }) => {
       try {
-        const answer = await transport.unary(method, signal, timeoutMilliseconds, headers, input);
+        const answer = await open().unary(method, signal, timeoutMilliseconds, headers, input);
         return answer.message;
       } catch (error) {
         throw failure(error);
@@ -65,7 +75,7 @@ function calls(transport: Transport, failure: Failure): Pick<GrpcConnection, "ca
     follow: async function* (method, input, { timeoutMilliseconds, headers, signal }) {
       try {
         const inputs = one(input);
-        const answer = await transport.stream(method, signal, timeoutMilliseconds, headers, inputs);
+        const answer = await open().stream(method, signal, timeoutMilliseconds, headers, inputs);
         yield* answer.message;
       } catch (error) {
         throw failure(error);

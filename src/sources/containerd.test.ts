@@ -3,6 +3,8 @@ import { after, before, test } from "node:test";
 import { LabContainerd, whyNoContainerd } from "../../lab/containerd.ts";
 import type { LabPod, LabPods } from "../../lab/containerd-pods.ts";
 import { eventually, type RunningSource, startSource } from "../../test/source-harness.ts";
+import { Version } from "../host/protocol/containerd/services/version/v1/version_pb.js";
+import { createHost } from "../host/real.ts";
 import type { ContainerFacts, ExitObservation } from "../model/container.ts";
 import { createContainerdSource } from "./containerd.ts";
 import { createCriSource } from "./cri.ts";
@@ -145,6 +147,14 @@ test(
     await fresh.stop();
   },
 );
+
+test("a closed connection stays closed", here, async () => {
+  const connection = await createHost().grpc.connect(containerd.socket);
+  const calls = { timeoutMilliseconds: 5_000, signal: new AbortController().signal };
+  assert.notEqual((await connection.call(Version.method.version, {}, calls)).version, "");
+  connection.close();
+  await assert.rejects(connection.call(Version.method.version, {}, calls), { code: "ECANCELED" });
+});
 
 test("no socket: said with its name, and what to do", async () => {
   const sockets = { containerd: "/no/such.sock", cri: "/no/such.sock" };

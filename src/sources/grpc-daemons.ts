@@ -118,13 +118,14 @@ class Round<Api extends DaemonApi> {
 
   /** Resolves when a daemon answers that is not followed. */
   async #othersCame(): Promise<"again"> {
-    for (;;) {
+    while (!this.#closed) {
       const missed = this.#refusals.some(({ socket }) => this.#reached.has(socket));
       await this.#pause(missed ? LOOK_FOR_KNOWN_MILLISECONDS : LOOK_MILLISECONDS);
       for (const socket of this.#plan.sockets()) {
         if (await this.#isNew(socket)) return "again";
       }
     }
+    return "again";
   }
 
   async #isNew(socket: string): Promise<boolean> {

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createHost } from "../host/real.ts";
+import { containerdSockets, criSockets } from "./grpc-sockets.ts";
+
+/** A machine with these sockets (and their inodes), child pids of rootlesskit, and nothing else. */
+function machine(
+  sockets: Readonly<Record<string, number>>,
+  childPids: Record<string, string> = {},
+) {
+  const host = createHost();
+  const users = Object.keys(childPids).map((name) => ({ name, directory: true }));
+  const files = {
+    ...host.files,
+    inode: (path: string) => sockets[path] ?? null,
+    list: () => users,
+    tryReadText: (path: string) => {
+      const user = /^\/run\/user\/([^/]+)\/containerd-rootless\/child_pid$/.exec(path)?.[1];
+      return (user === undefined ? undefined : childPids[user]) ?? null;
+    },
+  };
+  return { ...host, files };
+}
+
+const EVERYWHERE = {
+  "/run/containerd/containerd.sock": 1,
+  "/run/k3s/containerd/containerd.sock": 2,
+  "/run/k0s/containerd.sock": 3,
+  "/var/snap/microk8s/common/run/containerd.sock": 4,
+  "/run/docker/containerd/containerd.sock": 5,
+  "/run/crio/crio.sock": 6,
+};
+
+test("all usual places are looked at", () => {
+  assert.equal(containerdSockets(machine(EVERYWHERE), "/proc", undefined).length, 5);
+  const cri = criSockets(machine(EVERYWHERE), undefined);
+  assert.equal(cri[0], "/run/crio/crio.sock");
+  assert.equal(cri.length, 5, "Docker's own containerd has no pods");
+});
+
+test("one socket under two names is one daemon", () => {
+  const both = { "/run/containerd/containerd.sock": 7, "/run/k0s/containerd.sock": 7 };
+  assert.deepEqual(containerdSockets(machine(both), "/proc", undefined), [
+    "/run/containerd/containerd.sock",
+  ]);
+});
+
+test("a rootless containerd is found in its own mount namespace", () => {
+  const inside = "/host/proc/4219/root/run/containerd/containerd.sock";
+  const host = machine({ [inside]: 9 }, { "1000": "4219\n", "1001": "x", "..": "1" });
+  assert.deepEqual(containerdSockets(host, "/host/proc", undefined), [inside]);
+});
+
+test("a socket that was named is the only one, when it is there", () => {
+  const mine = { ...EVERYWHERE, "/mine.sock": 8 };
+  assert.deepEqual(containerdSockets(machine(mine), "/proc", "/mine.sock"), ["/mine.sock"]);
+  assert.deepEqual(containerdSockets(machine(EVERYWHERE), "/proc", "/mine.sock"), []);
+  assert.deepEqual(criSockets(machine(mine), "/mine.sock"), ["/mine.sock"]);
+});
