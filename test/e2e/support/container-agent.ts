@@ -106,7 +106,7 @@ export class ContainerAgent {
     const kills = [...latest.values()].filter(
       ({ container, at }) => container === null && at > this.#startedAt,
     );
-    return kills.map(
+    return kills.slice(0, 10).map(
       ({ at, victim, cgroup, attribution, witnesses }) =>
         `${at} ${victim.comm} ${victim.pid} in ${cgroup.path} ${attribution} by ${witnesses}`,
     );
