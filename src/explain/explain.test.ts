@@ -276,6 +276,14 @@ test("headlines say what matters most", () => {
     headline(report({ kills: [], outcome: "unknown", constraint: null, limitCgroup: null })),
     "out of memory: who was killed is not known",
   );
+  assert.equal(
+    headline(report({ limitCgroup: "/kubepods.slice" })),
+    "worker[11] killed: the limit of all pods of the node together (100 MiB) above it was hit",
+  );
+  assert.equal(
+    headline(report({ limitCgroup: POD_PATH })),
+    "worker[11] killed: pod 3f6a1c52-8d04-4b7e-9a31-5c2e7d90b1f4 hit its limit of 100 MiB",
+  );
   const rows = [MAIN, WORKER];
   const group = report({
     groupCgroup: CONTAINER_PATH,

@@ -59,6 +59,7 @@ function subject(story: Story): string {
 function reason(story: Story): string {
   const { scope, limitWords, limitBytes, anatomy } = story;
   const of = limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`;
+  const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
   switch (scope) {
     case "node": {
       const total = anatomy?.of === "node" ? ` (${bytesText(anatomy.totalBytes)})` : "";
@@ -68,9 +69,9 @@ function reason(story: Story): string {
       return "the NUMA nodes of its cpuset ran out of memory";
     case "mempolicy":
       return "the NUMA nodes of a memory policy ran out";
-    case "pod":
     case "ancestor":
-      return `limit${of} above it was hit (${limitWords})`;
+      return `the limit of ${limitWords}${size} above it was hit`;
+    case "pod":
     case "container":
     case "cgroup":
       return `${limitWords} hit its limit${of}`;

@@ -45,7 +45,7 @@ export function killsOfReport(report: OomReport, context: TextContext): readonly
   const incident = { id: ids[0] ?? "", group: report.groupCgroup !== null };
   const first = factsOf(report, kills[0] ?? null, incident.id, incident, context.ownerOf);
   // Members of one run of the OOM killer are not each other's past.
-  const history = isKill(first)
+  const history = isPlaced(first)
     ? context.memory.tell(memorable(report, kills[0] ?? null, first))
     : NO_HISTORY;
   return kills.map((kill, index) => {
@@ -54,9 +54,10 @@ export function killsOfReport(report: OomReport, context: TextContext): readonly
   });
 }
 
-/** Where nobody was killed there is no kill to count. */
-function isKill({ outcome }: RecordFacts): boolean {
-  return outcome !== "none-killable" && outcome !== "panic";
+/** Where nobody was killed there is no kill to count, and kills in unknown cgroups may be anywhere. */
+function isPlaced({ outcome, limit, cgroup }: RecordFacts): boolean {
+  if (outcome === "none-killable" || outcome === "panic") return false;
+  return limit.constraint === "none" || limit.cgroup !== null || cgroup.path !== null;
 }
 
 function explained(

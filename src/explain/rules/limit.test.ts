@@ -29,6 +29,14 @@ test("the limit is raised by half and rounded, with the request beside it where 
   ]);
 });
 
+test("all pods together are many", () => {
+  const of = report({ limitCgroup: "/kubepods.slice" });
+  assert.equal(
+    says(limit, story(of)).findings[0],
+    "All pods of the node together reached their memory limit: 100 MiB used of 100 MiB.",
+  );
+});
+
 test("a larger limit is no advice for a full volume, nor for one that was lowered", () => {
   const volume = report({ cgroupStats: stats({ anon: 20, file: 80, shmem: 79 }) });
   assert.deepEqual(says(limit, story(volume)).advice, []);

@@ -20,16 +20,19 @@ export const limit: Rule = {
 };
 
 function memcg(story: Story) {
-  const { limitWords, limitBytes, usageBytes, report } = story;
+  const { limitWords, limitPlace, limitBytes, usageBytes, report } = story;
+  const many = limitPlace?.kind === "qos" || limitPlace?.kind === "kubepods";
+  const its = many ? "their" : "its";
+  const verb = loweringOf(story)?.over ? (many ? "are over" : "is over") : "reached";
   const failed = report?.memory?.failCount ?? null;
   const used = usageBytes === null ? "" : `: ${bytesText(usageBytes)} used`;
   const of = limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`;
   const text =
     limitBytes === null && usageBytes === null
-      ? `${capital(limitWords)} reached its memory limit; this report does not say how large it is.`
+      ? `${capital(limitWords)} reached ${its} memory limit; this report does not say how large it is.`
       : usageBytes === null
-        ? `${capital(limitWords)} reached its memory limit of ${bytesText(limitBytes ?? 0)}.`
-        : `${capital(limitWords)} ${loweringOf(story)?.over ? "is over" : "reached"} its memory limit${used}${of}.`;
+        ? `${capital(limitWords)} reached ${its} memory limit of ${bytesText(limitBytes ?? 0)}.`
+        : `${capital(limitWords)} ${verb} ${its} memory limit${used}${of}.`;
   const evidence = [
     story.limitPath === null ? "the kernel calls it a memory cgroup kill" : story.limitPath,
     ...(usageBytes === null || limitBytes === null
