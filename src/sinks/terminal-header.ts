@@ -1,3 +1,4 @@
+import { RUNTIME_SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { LedgerRecord, SourceRecord } from "../model/record.ts";
 import { clockText, fitted, type LineOptions, paint, type Style, sign } from "./terminal-style.ts";
 import { safeText, type TextOptions, textColumns, wrapText } from "./terminal-text.ts";
@@ -66,12 +67,26 @@ function paintSigns(line: string, options: LineOptions): string {
     .replaceAll("–", paint("yellow", "–", options));
 }
 
-/** Why a source does not see, and what would enable it; nothing for one that does. */
+/**
+ * Why a source does not see, and what would enable it; nothing for one that does. Of a runtime that is not here only why:
+ * most machines have one of them, and 'oomwitness doctor' says what enables the others.
+ */
 export function formatSourceNote(source: SourceRecord, options: LineOptions): readonly string[] {
   if (source.state === "up" || source.reason === null) return [];
   const width = Math.min(options.width ?? 80, 80);
-  const text = `${source.source}: ${safeText(source.reason, options)}`;
+  const short = source.state === "unavailable" && isRuntime(source.source);
+  const reason = short ? firstClause(source.reason) : source.reason;
+  const text = `${source.source}: ${safeText(reason, options)}`;
   return wrapText(text, width, 2, options).map((line) => paint("dim", line, options));
+}
+
+function isRuntime(source: SourceName): boolean {
+  return RUNTIME_SOURCE_NAMES.some((name) => name === source);
+}
+
+function firstClause(reason: string): string {
+  const end = reason.indexOf(": ");
+  return end < 0 ? reason : reason.slice(0, end);
 }
 
 /** A source that changed while we watched, with the reason in full. */

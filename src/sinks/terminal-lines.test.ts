@@ -113,6 +113,7 @@ const SOURCES: readonly { readonly record: SourceRecord; readonly note: string }
   },
   { record: source("cgroup", "up", null), note: "v1 at /sys/fs/cgroup/memory" },
   { record: source("vmstat", "down", null), note: "" },
+  { record: source("docker", "unavailable", "no /run/docker.sock: start Docker"), note: "" },
 ];
 
 function source(
@@ -180,7 +181,7 @@ test("an exit for a log, a kill by userspace, and what became known too late for
   );
   assert.equal(
     formatInvisible(killRecord(1, { container: API }), { ...PLAIN, width: null }),
-    "23:10:05.001 hog[1001] was invisible: api lives on",
+    "23:10:05.001  hog[1001] was invisible: api lives on",
   );
 });
 

@@ -207,7 +207,8 @@ export function formatStorySentence(
 export function formatInvisible(record: KillRecord, options: LineOptions): string {
   const process = processText(record, WIDE_PROCESS.width, options);
   const owner = ownerText(ownerOf(record), Number.POSITIVE_INFINITY, options);
-  const line = `${clockText(record.at, options)} ${process} was invisible: ${owner} lives on`;
+  const { width } = columnsFor(options).time;
+  const line = `${timeText(record.at, width, options)}  ${process} was invisible: ${owner} lives on`;
   return fitted(line, options);
 }
 

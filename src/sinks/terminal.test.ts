@@ -147,7 +147,7 @@ test("on a pipe it is one more line, once, and the summary counts it", async () 
     put(killRecord(2, { ...kill, revision, visibility: "visible" }));
     clock.advance(200);
   }
-  assert.equal(taken(), "23:10:05.001 hog[1001] was invisible: api lives on\n");
+  assert.equal(taken(), "23:10:05.001  hog[1001] was invisible: api lives on\n");
   await sink.close();
   assert.match(taken(), /^2 kills in 1 s, 1 invisible\n/);
 });
