@@ -160,14 +160,16 @@ export function fuzzProblems(text: string, seed: number): readonly string[] {
   ];
 }
 
-/** Every number of a victim stands in the text. */
+/** Every number of a victim stands in the text, perhaps broken at the place where its line is. */
 function invented(events: readonly ReportEvent[], text: string): readonly string[] {
-  const digits = text.replace(/=\r?\n/g, "");
+  const lines = text.split("\n");
   return events.flatMap((event) => {
     if (event.kind !== "report") return [];
-    const strangers = event.report.kills.filter(
-      ({ victim }) => victim.tid !== null && !digits.includes(String(victim.tid)),
-    );
+    const strangers = event.report.kills.filter(({ victim, line }) => {
+      if (victim.tid === null || text.includes(String(victim.tid))) return false;
+      const near = lines.slice(Math.max(0, line - 1), line + 3).join("");
+      return !near.replace(/\D/g, "").includes(String(victim.tid));
+    });
     return strangers.map(({ victim }) => `nobody named ${victim.tid}`);
   });
 }

@@ -54,7 +54,7 @@ export function parseTableRow(text: string, header: TableHeader): TableRow | nul
   }
   // After the numbers one blank; whatever follows is the name, blanks and all.
   const comm = text.slice(number.lastIndex === 0 ? text.length : number.lastIndex).slice(1);
-  return { tid: Number(start[1]), comm: comm.replace(/\s+$/, ""), values };
+  return { tid: Number(start[1]), comm: comm.trimEnd(), values };
 }
 
 /** Whether the name stands there, too. */
