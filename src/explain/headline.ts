@@ -33,10 +33,11 @@ function parts(story: Story): string {
 }
 
 /** `, 4th kill in 28 s`. */
-function loop({ history: { kills } }: Story): string {
+function loop({ history: { kills, forgotten } }: Story): string {
   const since = kills[0]?.secondsBefore ?? null;
   if (kills.length < LOOP - 1 || since === null) return "";
-  return `, ${ordinalText(kills.length + 1)} kill in ${durationText(since)}`;
+  const count = ordinalText(forgotten + kills.length + 1);
+  return forgotten === 0 ? `, ${count} kill in ${durationText(since)}` : `, ${count} kill`;
 }
 
 /** ` in container 6af3b15cac32`; nothing when it is not known. */

@@ -45,7 +45,8 @@ test("times that cannot be compared are unknown: none given, or a clock that wen
 test("a memory is bounded: kills of a place, places, tables", () => {
   const memory = new KillMemory(null);
   for (let count = 0; count < 500; count++) memory.tell(fact(count));
-  assert.equal(memory.tell(fact(500)).kills.length, 200);
+  const { kills, forgotten } = memory.tell(fact(500));
+  assert.deepEqual([kills.length, forgotten], [200, 300]);
   for (let count = 0; count < 2000; count++) memory.tell(fact(0, { place: `place ${count}` }));
   assert.deepEqual(memory.tell(fact(501)).kills, []);
   const crowd = new Set(Array.from({ length: 5000 }, (_, index) => `${index}/x`));

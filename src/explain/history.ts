@@ -17,6 +17,8 @@ export interface PastKill {
 export interface History {
   /** Earlier kills of the same container, unit or cgroup, oldest first. */
   readonly kills: readonly PastKill[];
+  /** Still earlier ones, of which nothing else is known any more. */
+  readonly forgotten: number;
   /** How long before this kill somebody began to watch, in seconds; `null` when that is not known. */
   readonly watchedSeconds: number | null;
 }
@@ -25,7 +27,7 @@ export interface History {
 export const LOOP = 3;
 
 /** Nothing is known of before. */
-export const NO_HISTORY: History = { kills: [], watchedSeconds: null };
+export const NO_HISTORY: History = { kills: [], forgotten: 0, watchedSeconds: null };
 
 /** A kill as `KillMemory` keeps it. */
 export interface KillFact {
@@ -47,9 +49,15 @@ const CLOCK_SLACK_SECONDS = 5;
 /** Tables of more processes than this are not compared. */
 const TASKS_KEPT = 200;
 
+interface Shelf {
+  readonly facts: readonly KillFact[];
+  readonly forgotten: number;
+}
+const EMPTY: Shelf = { facts: [], forgotten: 0 };
+
 /** Remembers the last kills of the places that had kills last; bounded. */
 export class KillMemory {
-  readonly #places = new Map<string, KillFact[]>();
+  readonly #places = new Map<string, Shelf>();
   readonly #since: number | null;
 
   /** `sinceSeconds`: since when kills are told to it, on the clock of the facts; `null` when unknown. */
@@ -59,13 +67,16 @@ export class KillMemory {
 
   /** What was before `fact`; then remembers it. */
   tell(fact: KillFact): History {
-    const before = this.#places.get(fact.place) ?? [];
+    const { facts: before, forgotten } = this.#places.get(fact.place) ?? EMPTY;
     this.#places.delete(fact.place);
     const kept = fact.tasks.size > TASKS_KEPT ? { ...fact, tasks: new Set<string>() } : fact;
-    this.#places.set(fact.place, [...before, kept].slice(-KILLS_PER_PLACE));
+    const facts = [...before, kept].slice(-KILLS_PER_PLACE);
+    const left = forgotten + before.length + 1 - facts.length;
+    this.#places.set(fact.place, { facts, forgotten: left });
     this.#forget();
     const watched = this.#since === null ? null : difference(fact.seconds, this.#since);
-    return { kills: before.map((past) => pastKill(past, fact)), watchedSeconds: watched };
+    const kills = before.map((past) => pastKill(past, fact));
+    return { kills, forgotten, watchedSeconds: watched };
   }
 
   #forget(): void {

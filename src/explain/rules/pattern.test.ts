@@ -14,10 +14,14 @@ const past = (secondsBefore: number | null, parts: Partial<PastKill> = {}): Past
   tasks: new Set(["10/main", "7/worker"]),
   ...parts,
 });
-const history = (...kills: readonly PastKill[]): History => ({ kills, watchedSeconds: null });
+const history = (...kills: readonly PastKill[]): History => ({
+  kills,
+  forgotten: 0,
+  watchedSeconds: null,
+});
 
 test("the first kill of a long watch", () => {
-  const of = story(report(), { kills: [], watchedSeconds: 3 * 86_400 });
+  const of = story(report(), { kills: [], forgotten: 0, watchedSeconds: 3 * 86_400 });
   assert.deepEqual(says(pattern, of).confidences, ["certain"]);
   assert.deepEqual(says(pattern, of).findings, [
     "It is the first kill here in the 3 days that were watched.",
@@ -39,6 +43,14 @@ test("the second kill happened before, the third is a loop, with its rate", () =
   );
   assert.equal(third.confidences[0], "certain");
   assert.match(third.advice[0] ?? "", /heap profile/);
+});
+
+test("kills that were forgotten still count", () => {
+  const of = story(report(), { ...history(past(HOUR), past(HOUR / 2)), forgotten: 997 });
+  assert.match(
+    says(pattern, of).findings[0] ?? "",
+    /^This is a loop: the 1000th kill here, the last 3 of them within 60 min, about 2 an hour;/,
+  );
 });
 
 test("a few seconds make no rate, and unknown times none either", () => {

@@ -12,16 +12,16 @@ const MEANINGFUL_SECONDS = 600;
 export const pattern: Rule = {
   name: "pattern",
   tell: (story) => {
-    const { kills, watchedSeconds } = story.history;
+    const { kills, forgotten, watchedSeconds } = story.history;
     if (story.sysrq || (story.group && kills.length === 0)) return null;
     if (kills.length === 0) return watchedSeconds === null ? null : first(watchedSeconds);
-    const times = kills.length + 1;
+    const times = forgotten + kills.length + 1;
     const loop = times >= LOOP;
     return told(
       [
         finding(
           "certain",
-          `${loop ? "This is a loop" : "It happened before"}: the ${ordinalText(times)} kill here${spreadText(kills)}.`,
+          `${loop ? "This is a loop" : "It happened before"}: the ${ordinalText(times)} kill here${spreadText(kills, forgotten)}.`,
           [...new Set(kills.slice(-5).map((kill) => processText(kill.comm, kill.pid)))],
         ),
         respawned(story),
@@ -49,14 +49,15 @@ function first(watchedSeconds: number) {
 }
 
 /** ` within 3 h, about 4 an hour; the one before was 12 min earlier`. */
-function spreadText(kills: readonly PastKill[]): string {
+function spreadText(kills: readonly PastKill[], forgotten: number): string {
   const times = kills.map((kill) => kill.secondsBefore).filter((seconds) => seconds !== null);
   const [oldest] = times;
   const newest = times.at(-1);
   if (oldest === undefined || newest === undefined) return "";
   const before = `the one before was ${durationText(newest)} earlier`;
   if (times.length < 2 || times.length < kills.length) return `; ${before}`;
-  return ` within ${durationText(oldest)}${rateText(times.length, oldest)}; ${before}`;
+  const last = forgotten === 0 ? "" : `, the last ${kills.length + 1} of them`;
+  return `${last} within ${durationText(oldest)}${rateText(times.length, oldest)}; ${before}`;
 }
 
 /** Kills an hour, where there is enough of an hour to speak of. */
