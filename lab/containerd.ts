@@ -125,7 +125,7 @@ export class LabContainerd {
   /** Starts a container without the CRI, in another namespace, as `ctr` and nerdctl do. */
   runBare(name: string, command: readonly string[], limitMebibytes: number): void {
     const snapshotter = this.#snapshotter();
-    this.#ctr("default", "images", "import", "--snapshotter", snapshotter, this.#file("box.tar"));
+    this.#import("default", this.#file("box.tar"));
     const limit = String(limitMebibytes * 1024 * 1024);
     const options = ["--detach", "--snapshotter", snapshotter, "--memory-limit", limit];
     const place = ["--cgroup", `${this.cgroup}/bare/${name}`, "--runc-root", this.#file("runc")];
@@ -152,7 +152,17 @@ export class LabContainerd {
   #importImage(): void {
     const archive = this.#file("box.tar");
     buildImageArchive(archive, IMAGE, this.#file("build"));
-    this.#ctr("k8s.io", "images", "import", "--snapshotter", this.#snapshotter(), archive);
+    this.#import("k8s.io", archive);
+  }
+
+  #import(namespace: string, archive: string): void {
+    const words = ["--snapshotter", this.#snapshotter(), archive];
+    try {
+      this.#ctr(namespace, "images", "import", ...words);
+    } catch {
+      // containerd 2 imports in the daemon, which does so for its own snapshotter only; 1.6 knows no `--local`.
+      this.#ctr(namespace, "images", "import", "--local", ...words);
+    }
   }
 
   /** overlayfs wants a file system below it that is not an overlay itself; `native` copies each image. */

@@ -8,8 +8,8 @@ import { type ContainerDeath, Findings, type UnitDeath } from "./support/systemd
 
 // systemd makes and removes the cgroups here: of containers, as scopes for containerd and runc, and of its own units.
 
-const PODS = Number(process.env["PODS"] ?? 4);
-const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
+const PODS = Number(process.env["SYSTEMD_PODS"] ?? 4);
+const ROUNDS = Number(process.env["SYSTEMD_ROUNDS"] ?? 5);
 const LIMIT_BYTES = 15 << 20;
 /** It takes 70 s where nothing else runs. */
 const TIMEOUT_SECONDS = 400;
