@@ -1,6 +1,9 @@
 /** Lines for a terminal, made without looking at one: width and styles are told. Every text here takes one column a character. */
 
-/** How a kind of text is marked: functions, so that colour, HTML or nothing are all the same to the renderer. */
+/**
+ * How a kind of text is marked: functions, so that colour or nothing are the same to the renderer. Not for HTML: text
+ * between the marks is not escaped. A page shows the plain text as text, or makes its own of the explanation.
+ */
 export interface StyleTable {
   readonly title: (text: string) => string;
   readonly heading: (text: string) => string;

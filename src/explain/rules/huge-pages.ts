@@ -4,8 +4,9 @@ import { bytesText, percentText } from "../words.ts";
 /** Huge pages are taken from everybody at boot, whether anybody uses them or not. */
 export const hugePages: Rule = {
   name: "huge-pages",
-  tell: ({ anatomy, constraint }) => {
-    if (anatomy === null || constraint === "memcg" || anatomy.hugePagesBytes === null) return null;
+  tell: ({ anatomy, constraint, sysrq }) => {
+    if (sysrq || anatomy === null || constraint === "memcg" || anatomy.hugePagesBytes === null)
+      return null;
     const { hugePagesBytes, totalBytes } = anatomy;
     if (hugePagesBytes < totalBytes * 0.1) return null;
     return told(
