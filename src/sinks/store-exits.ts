@@ -68,10 +68,10 @@ export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
     conditions.add("(at, sequence) < (?, ?)", at, sequence);
   }
   addOwner(conditions, query.filter ?? {});
+  const order = "ORDER BY at DESC, sequence DESC";
+  const found = `SELECT sequence FROM exits ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(
-      `SELECT at, sequence, json FROM exits ${conditions.where} ORDER BY at DESC, sequence DESC LIMIT ${limit + 1}`,
-    )
+    .prepare(`SELECT at, sequence, json FROM exits WHERE sequence IN (${found}) ${order}`)
     .all(...conditions.values);
   const page = rows.slice(0, limit);
   return {

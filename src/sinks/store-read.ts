@@ -105,10 +105,10 @@ export function createQueries(database: SqliteDatabase): RecordLog {
 function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
   const limit = Math.min(Math.max(1, Math.trunc(query.limit)), PAGE_LIMIT);
   const conditions = conditionsOf(query);
+  const order = "ORDER BY at DESC, id DESC";
+  const found = `SELECT rowid FROM kills ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(
-      `SELECT at, id, json FROM kills ${conditions.where} ORDER BY at DESC, id DESC LIMIT ${limit + 1}`,
-    )
+    .prepare(`SELECT at, id, json FROM kills WHERE rowid IN (${found}) ${order}`)
     .all(...conditions.values);
   const page = rows.slice(0, limit);
   return {
