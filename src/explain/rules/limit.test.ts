@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { facts, MIB, nodeReport, recordStory, report, says, stats, story } from "../testing.ts";
+import { facts, ID, MIB, nodeReport, recordStory, report, says, stats, story } from "../testing.ts";
 import { limit } from "./limit.ts";
 
 test("whose limit, how much was used of how much, and how often it was reached", () => {
@@ -19,14 +19,23 @@ test("the limit is raised by half and rounded, with the request beside it where 
   assert.deepEqual(says(limit, story(report())).advice, [
     "Raise resources.limits.memory to 160Mi and set the request to the same value, then compare with the peak you see.",
   ]);
-  const plain = report({
+  const unit = report({
     limitCgroup: "/system.slice/db.service",
     kills: [],
     memory: { usageBytes: 3000 * MIB, limitBytes: 3000 * MIB, failCount: 1 },
   });
-  assert.deepEqual(says(limit, story(plain)).advice, [
-    "Raise the limit from 2.93 GiB to 5 GiB, then compare with the peak you see.",
+  assert.deepEqual(says(limit, story(unit)).advice, [
+    "Raise MemoryMax= of service db.service from 2.93 GiB to 5 GiB, then compare with the peak you see.",
   ]);
+  const docker = report({ limitCgroup: `/docker/${ID}`, kills: [] });
+  assert.deepEqual(says(limit, story(docker)).advice, [
+    "Raise the limit of container 5f1d3c9a4b7e from 100 MiB to 160 MiB (docker update --memory), then compare with the peak you see.",
+  ]);
+  const plain = report({ limitCgroup: "/jobs/a", kills: [] });
+  assert.match(
+    says(limit, story(plain)).advice[0] ?? "",
+    /^Raise the limit from 100 MiB to 160 MiB,/,
+  );
 });
 
 test("all pods together are many", () => {

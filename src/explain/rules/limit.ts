@@ -50,17 +50,33 @@ function raise(story: Story) {
   // Advice about volumes, lowered limits and loops comes from the rules that saw them.
   if (anatomy !== null && (anatomy.shmemBytes ?? 0) > anatomy.totalBytes / 3) return null;
   if (loweringOf(story) !== null) return null;
-  const next = roundedUp(limitBytes * 1.5);
-  const kubernetes = story.victimPlace?.kubernetes === true || story.record?.pod != null;
-  const what = kubernetes
-    ? `Raise resources.limits.memory to ${quantityText(next)} and set the request to the same value`
-    : `Raise the limit from ${bytesText(limitBytes)} to ${bytesText(next)}`;
   return advice(
-    `${what}, then compare with the peak you see.`,
+    `${raiseText(story, limitBytes)}, then compare with the peak you see.`,
     `Usage is cut off at the limit, so nobody saw how much it wants; half as much again is a step you can measure${
-      kubernetes ? ", and a request below the limit promises memory the node may not have" : ""
+      isKubernetes(story)
+        ? ", and a request below the limit promises memory the node may not have"
+        : ""
     }.`,
   );
+}
+
+function isKubernetes({ victimPlace, record }: Story): boolean {
+  return (
+    victimPlace?.kubernetes === true || (record?.pod?.uid ?? record?.pod?.name ?? null) !== null
+  );
+}
+
+/** In the words of whoever sets it. */
+function raiseText(story: Story, limitBytes: number): string {
+  const { limitPlace, limitPath, limitWords } = story;
+  const next = roundedUp(limitBytes * 1.5);
+  if (isKubernetes(story))
+    return `Raise resources.limits.memory to ${quantityText(next)} and set the request to the same value`;
+  const from = `from ${bytesText(limitBytes)} to ${bytesText(next)}`;
+  if (limitPlace?.kind === "unit") return `Raise MemoryMax= of ${limitWords} ${from}`;
+  if (limitPlace?.kind === "container" && /docker/.test(limitPath ?? ""))
+    return `Raise the limit of ${limitWords} ${from} (docker update --memory)`;
+  return `Raise the limit ${from}`;
 }
 
 function nodeSentence(story: Story): string {

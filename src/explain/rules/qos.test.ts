@@ -34,6 +34,15 @@ test("on a full node a request below the use is what got it killed", () => {
   assert.deepEqual(pod(1000).advice, []);
 });
 
+test("a node that was full should have evicted before", () => {
+  for (const adj of [1000, 700, -997])
+    assert.match(
+      pod(adj, nodeReport).advice.at(-1) ?? "",
+      /^Keep more of the node free \(kubelet: --system-reserved/,
+    );
+  assert.deepEqual(pod(-997).advice, []);
+});
+
 test("other values, and other managers than Kubernetes, tell nothing", () => {
   assert.deepEqual(pod(0).findings, []);
   const row = task("app", 11, 90, { oomScoreAdj: 1000 });

@@ -13,20 +13,35 @@ export const qos: Rule = {
     const kubernetes = story.victimPlace?.kubernetes === true || story.record?.pod != null;
     if (!kubernetes || adj === null || story.sysrq) return null;
     if (adj === 1000) return bestEffort(story);
-    if (adj === -997 || adj === -998) {
-      return told([
-        finding(
-          "likely",
-          "Its pod is Guaranteed (request equal to limit): the kernel takes it last.",
-          [`oom_score_adj ${adj}`],
-        ),
-      ]);
-    }
+    if (adj === -997 || adj === -998) return guaranteed(story, adj);
     return adj >= 3 && adj <= 999 ? burstable(story, adj) : null;
   },
 };
 
-function bestEffort({ constraint }: Story) {
+/** The kubelet evicts pods only while it has time to: what it keeps free decides that. */
+function reserve({ constraint }: Story) {
+  return constraint === "none"
+    ? advice(
+        "Keep more of the node free (kubelet: --system-reserved, --kube-reserved, --eviction-hard memory.available).",
+        "Then pods are refused or evicted with notice before the kernel has to kill one without.",
+      )
+    : null;
+}
+
+function guaranteed(story: Story, adj: number) {
+  return told(
+    [
+      finding(
+        "likely",
+        "Its pod is Guaranteed (request equal to limit): the kernel takes it last.",
+        [`oom_score_adj ${adj}`],
+      ),
+    ],
+    [reserve(story)],
+  );
+}
+
+function bestEffort(story: Story) {
   return told(
     [
       finding(
@@ -36,17 +51,19 @@ function bestEffort({ constraint }: Story) {
       ),
     ],
     [
-      constraint === "memcg"
+      story.constraint === "memcg"
         ? null
         : advice(
             "Give the pod a memory request of what it really uses.",
             "Without one the scheduler counts it as nothing, and the kernel kills it first when the node runs out.",
           ),
+      reserve(story),
     ],
   );
 }
 
-function burstable({ constraint, row, report }: Story, adj: number) {
+function burstable(story: Story, adj: number) {
+  const { constraint, row, report } = story;
   const node = report?.node?.usableBytes ?? null;
   const over =
     constraint !== "memcg" &&
@@ -68,6 +85,7 @@ function burstable({ constraint, row, report }: Story, adj: number) {
             "The request decides both where the pod is placed and whom the kernel kills first.",
           )
         : null,
+      reserve(story),
     ],
   );
 }
