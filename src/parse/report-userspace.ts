@@ -20,7 +20,7 @@ const MAX_LINE_CHARACTERS = 4_000;
 /** Of what was told lately, so that two lines about one kill are one. */
 const KEPT = 64;
 const HINT =
-  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, name: |resourceName="|with signal/;
+  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, [Nn]ame: |resourceName="|with signal/;
 
 /** Reads the lines of one text; some kills are told in several lines. */
 export class UserspaceKillers {

@@ -81,7 +81,7 @@ function otherKind(text: string): OpenKind | null {
 const ZONE = /^(?:Node \d+ )?(?:active_anon:\d+kB|[A-Z]\w{2,8} free:\d+kB)/;
 /** The head of a line that decides, cut before it can be known. */
 const FRAGMENT =
-  /^(?:Memory cgroup(?: o.{0,20})?|Memory|Out(?: of?)?|Out of [Mm][a-z]*:?(?: Kill[a-z]*(?: pr[a-z]*)?)?|Memory cgroup out of.{0,30}|Kill(?:ed?)?|Killed p[a-z]*|oom-k[a-z]*|Task(?:s? in)?|Kernel panic.{0,30})\s*$|(?: inv[a-z]*| invoked oom[-a-z]*)\s*$/;
+  /^(?:Memory cgroup(?: o.{0,20})?|Memory|Out(?: of?)?|Out of [Mm][a-z]*:?(?: [Kk]ill[a-z]*(?: pr[a-z]*)?)?|Memory cgroup out of.{0,30}|Kill(?:ed?)?|Killed p[a-z]*|oom-k[a-z]*|Task(?:s? in)?|Kernel panic.{0,30})\s*$|(?: inv[a-z]*| invoked oom[-a-z]*)\s*$/;
 
 function isKillStart(text: string): boolean {
   const line = parseKillLine(text);
