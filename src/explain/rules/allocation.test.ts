@@ -68,7 +68,12 @@ test("what is set aside from other zones' requests is out of reach, too", () => 
   };
   const zones = [kept, zone("DMA32", { free: 1 })];
   const of = nodeReport({ trigger: asks(0), node: node({}, { zones }) });
-  assert.match(says(allocation, story(of)).findings[1] ?? "", /is down to the reserve/);
+  const { findings, evidence } = says(allocation, story(of));
+  assert.match(findings[1] ?? "", /is down to the reserve/);
+  assert.equal(
+    evidence[1],
+    "node 0 DMA: free 15 MiB, reserve (min) 1 MiB and 14 MiB kept from such requests: exhausted",
+  );
 });
 
 test("a cgroup's limit and sysrq ask for nothing; without zones only the question is told", () => {

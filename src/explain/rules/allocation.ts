@@ -42,7 +42,11 @@ function whyNot({ report }: Story, order: number, page: number) {
     zone,
     state: zoneState(zone, zones.reserveIndex, order, page),
   }));
-  const evidence = states.slice(0, 6).map(({ zone, state }) => zoneLine(zone, state));
+  const evidence = states
+    .slice(0, 6)
+    .map(({ zone, state }) =>
+      zoneLine(zone, state, (zone.lowmemReservePages[zones.reserveIndex] ?? 0) * page),
+    );
   const fragmented = states.filter(({ state }) => state === "fragmented");
   if (fragmented.length > 0) {
     const largest = Math.max(...fragmented.map(({ zone }) => zone.freeBytes ?? 0));
@@ -101,7 +105,8 @@ function exhaustion(
   };
 }
 
-function zoneLine(zone: Zone, state: string): string {
+function zoneLine(zone: Zone, state: string, keptBytes: number): string {
   const bytes = (value: number | null) => (value === null ? "?" : bytesText(value));
-  return `node ${zone.node} ${zone.name}: free ${bytes(zone.freeBytes)}, reserve (min) ${bytes(zone.minBytes)}: ${state}`;
+  const kept = keptBytes === 0 ? "" : ` and ${bytesText(keptBytes)} kept from such requests`;
+  return `node ${zone.node} ${zone.name}: free ${bytes(zone.freeBytes)}, reserve (min) ${bytes(zone.minBytes)}${kept}: ${state}`;
 }

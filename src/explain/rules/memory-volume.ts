@@ -14,7 +14,9 @@ export const memoryVolume: Rule = {
     const { anatomy } = story;
     const shmem = anatomy?.shmemBytes ?? null;
     if (anatomy === null || shmem === null || story.sysrq) return null;
-    if (shmem < anatomy.totalBytes * 0.2 || shmem < MIB) return null;
+    // A machine has some tmpfs always.
+    const share = anatomy.of === "node" ? 0.33 : 0.2;
+    if (shmem < anatomy.totalBytes * share || shmem < MIB) return null;
     const mapped = mappedBytes(story);
     const largest = Math.max(0, ...story.tasks.map((task) => task.shmemRssBytes ?? 0));
     if (mapped !== null && largest > shmem / 2)
