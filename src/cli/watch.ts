@@ -1,6 +1,7 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
 import { filtered } from "../sinks/filtered.ts";
 import { createJsonLines } from "../sinks/json-lines.ts";
+import type { RecordFilter } from "../sinks/record-filter.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createTerminal } from "../sinks/terminal.ts";
 import { localOffsetMinutes } from "./console.ts";
@@ -65,7 +66,18 @@ function outputSink(
     ),
     offsetMinutes: localOffsetMinutes,
     note,
-    notes: () => [],
+    notes: () => filterNotes(filterOption(options)),
     style: "table",
   });
+}
+
+/** What a narrowed view leaves out must not be taken for what did not happen. */
+function filterNotes({ container, pod, namespace, invisible }: RecordFilter): readonly string[] {
+  const parts = [
+    container === undefined ? [] : [`container ${container}`],
+    pod === undefined ? [] : [`pod ${pod}`],
+    namespace === undefined ? [] : [`namespace ${namespace}`],
+    invisible === true ? ["invisible kills"] : [],
+  ].flat();
+  return parts.length === 0 ? [] : [`showing only: ${parts.join(", ")}`];
 }

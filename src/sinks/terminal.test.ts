@@ -265,6 +265,18 @@ test("the header waits for the sources, but not for ever", () => {
   assert.match(taken(), /^oomwitness/);
 });
 
+test("a note below the header is safe to print and no wider than the terminal", () => {
+  const { clock, taken } = bench(true, {
+    notes: () => [`showing only: pod a\n\x1b[31m${"b".repeat(99)}`],
+  });
+  clock.advance(1_000);
+  const lines = taken()
+    .split("\r\n")
+    .filter((line) => /showing|bbb/.test(line));
+  assert.match(lines.join(""), /showing only: pod.*a\\x0a\\x1b\[31mb/s);
+  for (const line of lines) assert.ok(line.replace(/^.*\x1b\[2K/, "").length <= 80, line);
+});
+
 test("a program that could not start prints nothing", async () => {
   const { clock, taken, sink } = bench(false, { notes: () => null });
   clock.advance(100);

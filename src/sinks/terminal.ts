@@ -257,7 +257,9 @@ class TerminalView implements TerminalSink {
     });
     const header = formatHeader(about, sources, options);
     const heading = style === "table" ? ["", formatHeading(options)] : [];
-    this.#settled.unshift(...header, ...(notes ?? []), ...heading);
+    const width = options.width ?? 10_000;
+    const below = (notes ?? []).flatMap((note) => wrapText(note, width, 2, options));
+    this.#settled.unshift(...header, ...below, ...heading);
   }
 
   #mustSettle(): boolean {
