@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { explainedLineSchema } from "../model/explanation-schema.ts";
 import { runProgram } from "./program.ts";
 import { fakeConsole, fakeContext } from "./testing/console.ts";
 
@@ -42,6 +43,15 @@ async function pidsIn(...words: readonly string[]): Promise<unknown[]> {
 
 const NOISE = "2026-11-20T23:10:05.123456+00:00 host sshd[12]: session opened for root\n";
 const one = file("one.log", NOISE.repeat(500) + killText(101) + NOISE.repeat(500));
+
+test("every line of --json is as the schema says", async () => {
+  const fixtures = path.join(import.meta.dirname, "../../test/fixtures");
+  const pattern = path.join(fixtures, "{stories,kernel-logs,reports,reports-public}/*.txt");
+  const { out } = await explain("--json", pattern);
+  const lines = out.split("\n").filter((line) => line !== "");
+  assert.ok(lines.length > 100);
+  for (const line of lines) explainedLineSchema.parse(JSON.parse(line));
+});
 
 test("one kill is told in full, in 80 columns", async () => {
   const { status, out, errors } = await explain(one);

@@ -54,9 +54,12 @@ export const explainedKillSchema = z.strictObject({
   explanation: explanationSchema.nullable(),
 });
 
+/** Where the kill's report begins: `file` as it was named, `-` for standard input. `null` for a recorded kill. */
+const log = z.strictObject({ file: z.string().min(1), line: z.int().positive() }).nullable();
+
 /** A line that `explain --json` prints. */
 export const explainedLineSchema = z.discriminatedUnion("type", [
-  explainedKillSchema,
+  z.strictObject({ ...explainedKillSchema.shape, log: log.optional() }),
   userspaceKillRecordSchema,
 ]);
 
