@@ -36,6 +36,8 @@ interface ToldBefore {
   readonly exitCode: number | null;
 }
 
+/** A journal between two checkpoints has fewer. */
+const TOLD_BEFORE_KEPT = 2_000;
 /** While a daemon is away, kills that wait for it are looked at again this often. */
 const LOOK_AGAIN_MICROSECONDS = SECOND / 2;
 const SOON_MICROSECONDS = SECOND;
@@ -151,6 +153,7 @@ export class Containers {
     const wallMicroseconds = parseFormattedWall(at);
     if (wallMicroseconds === null) return;
     this.#toldBefore.push({ id: container.id, wallMicroseconds, exitCode });
+    if (this.#toldBefore.length > TOLD_BEFORE_KEPT) this.#toldBefore.shift();
     if (this.#wallOffset !== null) this.#settleTold(this.#wallOffset);
   }
 
@@ -164,8 +167,8 @@ export class Containers {
       const filed = this.#kills.get(id);
       this.#again.delete(id);
       if (filed === undefined) continue;
-      const { identity } = this.#file(filed.kill, null);
-      if (JSON.stringify(identity) !== filed.said) changed.push(id);
+      this.#file(filed.kill, null);
+      if (this.#kills.get(id)?.said !== filed.said) changed.push(id);
     }
     this.#dirty.clear();
     return changed;
@@ -177,7 +180,7 @@ export class Containers {
     for (const [id, lookAt] of this.#exits) {
       if (lookAt <= this.#now) this.#takeExitsOf(id, records);
     }
-    return records.sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
+    return records.sort(compareExits);
   }
 
   /** True when `takeChanged` or `takeExits` would give something within a second. */
@@ -280,6 +283,11 @@ export class Containers {
       records.push(next.record);
     }
   }
+}
+
+function compareExits(one: ExitRecord, other: ExitRecord): number {
+  if (one.at !== other.at) return one.at < other.at ? -1 : 1;
+  return one.container.id < other.container.id ? -1 : 1;
 }
 
 function isAnyBefore(times: ReadonlyMap<string, number>, moment: number): boolean {

@@ -86,8 +86,8 @@ export function newEntry(id: string): Entry {
 }
 
 /** A container restarted in a loop has many runs; the latest matter. */
-const STARTS_KEPT = 16;
-const ENDINGS_KEPT = 32;
+const STARTS_KEPT = 32;
+const ENDINGS_KEPT = 48;
 const REPORTS_KEPT = 64;
 
 /** True when it says something new. */

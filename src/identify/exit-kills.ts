@@ -1,6 +1,6 @@
 import type { Instant } from "../model/time.ts";
 import { parseCgroupPath } from "./cgroup-path.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, STAMP_SLACK } from "./entry.ts";
 import { isMain } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
 import { type Run, runAt } from "./runs.ts";
@@ -31,8 +31,8 @@ export function ownKills({ inventory, kills }: KillSurroundings, entry: Entry, h
   return kills
     .on(`container ${entry.id}`)
     .map(({ kill }) => kill)
+    .filter((kill) => isBetween(kill, Math.min(held.run.from, held.run.since), end))
     .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
-    .filter((kill) => kill.at.monotonicMicroseconds <= end || isNear(kill, { end }))
     .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds)
     .map((kill) => {
       const { at, victim } = kill;
@@ -56,7 +56,10 @@ export function strayKills(
   const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
   const alone = uid !== null && isAlone(inventory, entry, uid);
   const runs = inventory.runs(entry);
-  const between = kills.on(`container ${entry.id}`).filter(({ kill }) => {
+  const near = kills
+    .on(`container ${entry.id}`)
+    .filter(({ kill }) => isNear(kill, { end: end.monotonicMicroseconds }));
+  const between = near.filter(({ kill }) => {
     const other = runAt(runs, kill.at, kill.victim.pid);
     return other !== run && (other === null || !inventory.isSurely(entry, other, kill.at));
   });
@@ -81,4 +84,11 @@ function mayHold({ cgroup }: ToldKill, { facts }: Entry): boolean {
 /** Whether the pod has no other workload of which we know. */
 function isAlone(inventory: Inventory, entry: Entry, uid: string): boolean {
   return inventory.byPod(uid).every((other) => other === entry || other.sandbox);
+}
+
+/** Cheap, and true of more kills than those of the life: a looping container has thousands. */
+function isBetween(kill: ToldKill, from: number, end: number): boolean {
+  const { monotonicMicroseconds: moment, uncertaintyMicroseconds: spread } = kill.at;
+  const early = from - spread - 2 * STAMP_SLACK;
+  return moment >= early && (moment <= end || isNear(kill, { end }));
 }

@@ -254,12 +254,13 @@ export class Inventory {
     const surplus = Math.max(gone.length - GONE_KEPT, over);
     if (surplus <= 0) return;
     // A tenth more, so that not every container to come sorts them all.
-    const many = surplus + Math.floor(GONE_KEPT / 10);
+    const many = surplus + SWEEP_EVERY;
     gone.sort((one, other) => (goneAt(one) ?? 0) - (goneAt(other) ?? 0));
     for (const entry of gone.slice(0, many)) this.#forget(entry);
     if (this.#entries.size <= ENTRIES_KEPT) return;
     const silent = [...this.#entries.values()].sort((one, other) => one.heardAt - other.heardAt);
-    for (const entry of silent.slice(0, this.#entries.size - ENTRIES_KEPT)) this.#forget(entry);
+    const excess = this.#entries.size - ENTRIES_KEPT + SWEEP_EVERY;
+    for (const entry of silent.slice(0, excess)) this.#forget(entry);
   }
 
   #forget(entry: Entry): void {

@@ -80,8 +80,12 @@ export class ToldKills {
   }
 
   put(kill: ToldKill, shelf: Shelf, identity: Identity, said: string): void {
+    const known = this.#filed.get(kill.id);
+    const complete = isComplete(identity);
+    // Of a life long ago something was forgotten meanwhile: that is no news.
+    if (known?.complete === true && !complete) return;
     this.#remove(kill.id);
-    const filed = { kill, shelf, said, complete: isComplete(identity) };
+    const filed = { kill, shelf, said, complete };
     this.#filed.set(kill.id, filed);
     const shelved = this.#shelves.get(shelf);
     if (shelved === undefined) this.#shelves.set(shelf, new Map([[kill.id, filed]]));
