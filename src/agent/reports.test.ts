@@ -86,11 +86,11 @@ it("without a report the record is explained after a while, and says so; a late 
   const told = observations("6.1-memcg");
   reports.told(stream(recordsOf(told)), 0);
   assert.deepEqual(reports.due(1_000_000), []);
-  const [alone] = reports.due(1_600_000);
+  const [alone] = reports.due(2_100_000);
   assert.ok(alone?.explanation.findings.some(({ rule }) => rule === "lost-evidence"));
   assert.equal(alone?.explanation.memory, null);
-  for (const one of told) reports.observe(one, 2_000_000);
-  const [whole] = reports.due(2_000_000);
+  for (const one of told) reports.observe(one, 2_300_000);
+  const [whole] = reports.due(2_300_000);
   assert.ok(whole?.explanation.memory !== null);
 });
 

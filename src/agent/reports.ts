@@ -7,8 +7,8 @@ import type { KillStory, Sink, StreamRecord } from "../sinks/sink.ts";
 
 /** Evidence of a kill has come in by then: explained sooner, it would be explained twice. */
 const QUIET_MICROSECONDS = 300_000;
-/** The log's report comes 0.2 s after the kill, when the log has fallen silent. Then what the record knows is explained. */
-const PATIENCE_MICROSECONDS = 1_500_000;
+/** The log's report comes when the log has fallen silent, after 1.2 s at the latest. Then what the record knows is explained. */
+const PATIENCE_MICROSECONDS = 2_000_000;
 /** A stamp of the log that cannot be compared is good to 5 s (facts 1.6); a pid is not given again so soon. */
 const SAME_KILL_SECONDS = 15;
 /** Reports and kills are kept so long for each other. */

@@ -6,13 +6,11 @@ import type { KmsgRecord } from "../parse/kmsg-record.ts";
 import { instantNow } from "./instant.ts";
 import { KernelLogClock, unknownUncertainty } from "./kernel-log-clock.ts";
 import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
-import { KernelLogReports } from "./kernel-log-reports.ts";
+import { ReportFeed } from "./kernel-log-report-feed.ts";
 import type { SourceContext } from "./source.ts";
 
 /** A record this young was written while we read: the backlog is over. */
 const LIVE_AGE_MICROSECONDS = 250_000;
-/** Lines of one report follow each other at once, also on a slow console: when the log is silent for so long, it is whole. */
-const REPORT_SILENCE_MILLISECONDS = 200;
 /** Reports this much older than the cursor are told again: an earlier process may have ended before they were whole. */
 const RETOLD_MICROSECONDS = 10_000_000;
 
@@ -30,8 +28,7 @@ export class KernelLogFeed {
   /** Where an earlier process stopped. */
   readonly #cursor: LogCursor | null;
   readonly #start: Instant;
-  readonly #reports = new KernelLogReports();
-  #cancelReport = () => {};
+  readonly #reports: ReportFeed;
   #lastSequence: number | null = null;
   #live = false;
 
@@ -42,6 +39,7 @@ export class KernelLogFeed {
     this.#cursor = parseCursor(context.cursor);
     this.#history = history || this.#cursor !== null;
     this.#assembler = new KernelLogAssembler({ contiguous: log === "kmsg" });
+    this.#reports = new ReportFeed(context.host.clock, (reports) => this.#tellReports(reports));
     this.#clock = new KernelLogClock(this.#cursor?.offsetMicroseconds ?? null);
   }
 
@@ -79,38 +77,22 @@ export class KernelLogFeed {
     }
     if (observations.length > 0) this.#context.emit(observations);
     if (last !== null && !this.#isReported(last)) this.#save(last);
-    this.#readReports(now, taken);
-  }
-
-  /** After the kills were told: nobody waits for an explanation. */
-  #readReports(now: Instant, records: readonly KmsgRecord[]): void {
-    const reports = records.flatMap((record) => this.#reports.push(record));
-    const told = reports.flatMap((report) => this.#tell(now, report));
-    if (told.length > 0) this.#context.emit(told);
-    this.#awaitReport();
+    for (const record of taken) this.#reports.take(record);
   }
 
   /** Nothing comes any more. */
   close(): void {
-    this.#cancelReport();
-    this.#endReport();
+    this.#reports.close();
   }
 
-  #awaitReport(): void {
-    this.#cancelReport();
-    if (!this.#reports.waiting) return;
-    const { clock } = this.#context.host;
-    this.#cancelReport = clock.after(REPORT_SILENCE_MILLISECONDS, () => this.#endReport());
-  }
-
-  #endReport(): void {
+  #tellReports(reports: readonly OomReport[]): void {
     const now = instantNow(this.#context.host.clock);
-    const told = this.#reports.end().flatMap((report) => this.#tell(now, report));
+    const told = reports.flatMap((report) => this.#stampReport(now, report));
     if (told.length > 0) this.#context.emit(told);
   }
 
   /** A report with its times; nothing when its kills are older than those that are told. */
-  #tell(now: Instant, report: OomReport): ReportObservation[] {
+  #stampReport(now: Instant, report: OomReport): ReportObservation[] {
     const last = report.kills.at(-1)?.uptimeSeconds ?? report.uptimeSeconds;
     if (last === null || report.uptimeSeconds === null) return [];
     const timestampMicroseconds = Math.round(last * SECOND);

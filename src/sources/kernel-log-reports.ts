@@ -10,20 +10,19 @@ import { ReportReader } from "../parse/report-reader.ts";
 export class KernelLogReports {
   readonly #reader = new ReportReader();
 
-  /** A report is being read. */
-  get waiting(): boolean {
-    return !this.#reader.idle;
+  /** Whether it is part of a report, or may begin one. */
+  concerns(record: KmsgRecord): boolean {
+    // User space cannot write records of facility 0: what it says of kills is no report.
+    if (record.facility !== 0) return false;
+    return !this.#reader.idle || INTERESTING.test(record.text);
   }
 
   push(record: KmsgRecord): readonly OomReport[] {
-    // User space cannot write records of facility 0: what it says of kills is no report.
-    if (record.facility !== 0) return NONE;
-    if (this.#reader.idle && !INTERESTING.test(record.text)) return NONE;
-    return this.#reports(this.#reader.push(asLine(record)));
+    return this.concerns(record) ? this.#reports(this.#reader.push(asLine(record))) : NONE;
   }
 
   end(): readonly OomReport[] {
-    return this.waiting ? this.#reports(this.#reader.end()) : NONE;
+    return this.#reader.idle ? NONE : this.#reports(this.#reader.end());
   }
 
   #reports(events: ReturnType<ReportReader["push"]>): readonly OomReport[] {
