@@ -33,6 +33,8 @@ export class EngineWatch {
   readonly #options: WatchOptions;
   /** What is still to be done for each container, in the order in which it was told. */
   readonly #chains = new Map<string, Promise<void>>();
+  /** The last event about the runs of each container that waits or is being handled. */
+  readonly #latest = new Map<string, DockerEvent>();
   /** Events not handled to their end. */
   #waiting = 0;
   /** Events that came before the list did. */
@@ -100,10 +102,17 @@ export class EngineWatch {
     this.#lastEventAt = Math.max(this.#lastEventAt, event.wallMicroseconds);
     if (this.#listing) this.#news.set(event.id, event.action === "destroy" ? "gone" : "there");
     this.#waiting += 1;
+    if (event.action !== "oom") this.#latest.set(event.id, event);
     this.#after(event.id, () => this.#handle(event)).then(() => {
       this.#waiting -= 1;
+      if (this.#isLatest(event)) this.#latest.delete(event.id);
       if (this.#waiting === 0 && !this.#listing) this.#saveCursor();
     });
+  }
+
+  /** Nothing newer is known of the container: otherwise the daemon would answer of that, and is not asked. */
+  #isLatest(event: DockerEvent): boolean {
+    return this.#latest.get(event.id) === event;
   }
 
   /** Does it once everything before it about this container is done; containers do not wait for each other. */
@@ -137,7 +146,8 @@ export class EngineWatch {
 
   async #started(event: DockerEvent): Promise<void> {
     const { memory, emit } = this.#options;
-    emit(memory.started(event, await this.#look(event.id)));
+    const look = this.#isLatest(event) ? await this.#look(event.id) : UNSEEN;
+    emit(memory.started(event, look));
   }
 
   async #look(id: string): Promise<Look> {
@@ -152,7 +162,7 @@ export class EngineWatch {
   async #died(event: DockerEvent): Promise<void> {
     const { memory, client, emit } = this.#options;
     if (!memory.isNews(event)) return;
-    emit(memory.died(event, await client.inspect(event.id)));
+    emit(memory.died(event, this.#isLatest(event) ? await client.inspect(event.id) : null));
   }
 
   /** Tells what the daemon has now, against what was known. `afterGap`: events may have been missed. */
@@ -214,6 +224,8 @@ export class EngineWatch {
     this.#cancels.push(() => cancel());
   }
 }
+
+const UNSEEN: Look = { inspect: null, cgroupPath: null, at: 0 };
 
 /** Works on all of them, so many at a time. */
 async function eachOf<T>(
