@@ -163,6 +163,25 @@ for (const [path, expected] of REAL) {
   test(`path ${path === "" ? "(empty)" : path}`, () => assert.equal(tell(path), expected));
 }
 
+test("each of them × nesting × what is below: the same container, the same pod", () => {
+  let cells = 0;
+  for (const [path] of REAL) {
+    const { container, pod } = parseCgroupPath(path);
+    if (container === null) continue;
+    for (const nesting of NESTINGS) {
+      for (const below of BELOW) {
+        const seen = parseCgroupPath(`${nesting}${path}${below}`);
+        assert.equal(seen.container?.id, container.id, `${nesting}${path}${below}`);
+        assert.equal(seen.container?.runtime, container.runtime, `${nesting}${path}${below}`);
+        assert.equal(seen.container?.path, `${nesting}${container.path}`);
+        assert.equal(seen.pod?.uid, pod?.uid);
+        cells++;
+      }
+    }
+  }
+  assert.ok(cells >= 16 * 30, `${cells} cells`);
+});
+
 test("what looks like an id and is none names no container", () => {
   const hostile = [
     `/docker/${ID}0`,

@@ -250,7 +250,10 @@ export class Inventory {
     const over = this.#entries.size - ENTRIES_KEPT;
     if (over <= 0 && (this.#entries.size <= GONE_KEPT || ++this.#unswept < SWEEP_EVERY)) return;
     this.#unswept = 0;
-    const gone = [...this.#entries.values()].filter((entry) => goneAt(entry) !== null);
+    // Of those whose end is still to be told none is forgotten, as long as there is room.
+    const isOver = (entry: Entry) =>
+      goneAt(entry) !== null && (over > 0 || entry.endings.every(({ told }) => told));
+    const gone = [...this.#entries.values()].filter(isOver);
     const surplus = Math.max(gone.length - GONE_KEPT, over);
     if (surplus <= 0) return;
     // A tenth more, so that not every container to come sorts them all.
