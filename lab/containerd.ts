@@ -143,10 +143,11 @@ export class LabContainerd {
 
   async #answers(): Promise<boolean> {
     if (!existsSync(this.socket)) return false;
-    return this.version().then(
+    const answers = this.version().then(
       () => true,
       () => false,
     );
+    return Promise.race([answers, sleep(5_000).then(() => false)]);
   }
 
   #importImage(): void {

@@ -32,6 +32,8 @@ interface Place {
 export class PodStorm {
   readonly #pods: LabPods;
   readonly #places: readonly Place[];
+  /** What the daemon last said instead of doing it. */
+  #refusal = "";
 
   private constructor(pods: LabPods, places: readonly Place[]) {
     this.#pods = pods;
@@ -73,23 +75,30 @@ export class PodStorm {
       const { uid: podUid, namespace } = pod;
       return { id, name: NAME, pod: pod.name, podUid, namespace, attempt, exitCode, reason };
     }
-    throw new Error(`${pod.name}: no container could be started`);
+    throw new Error(`${pod.name}: no container could be started: ${this.#refusal}`);
   }
 
   /** `null` when the daemon died before it had made the container. */
   async #start({ pod }: Place, attempt: number): Promise<string | null> {
     const box = { name: NAME, command: COMMAND, limitMebibytes: LIMIT_MEBIBYTES, attempt };
-    const id = await orAbsent(() => this.#pods.create(pod, box));
+    // One that was killed in the middle may have spoilt its own files: any refusal is followed by another attempt.
+    const id = await this.#orNull(
+      () => this.#pods.create(pod, box),
+      () => true,
+    );
     if (id === null) return null;
     // Whether it was started before the daemon died, its status will tell.
-    await orAbsent(() => this.#pods.start(id));
+    await this.#orNull(
+      () => this.#pods.start(id),
+      () => true,
+    );
     return id;
   }
 
   /** How it ended; `null` when it had not been started. */
   async #end(id: string): Promise<LabStatus | null> {
     for (const until = Date.now() + PATIENCE_MILLISECONDS; Date.now() < until; await sleep(100)) {
-      const status = await orAbsent(() => this.#pods.status(id));
+      const status = await this.#orNull(() => this.#pods.status(id), isAbsence);
       if (status?.exited) return status.reason === "StartError" ? null : status;
       if (status?.created) return null;
     }
@@ -99,28 +108,32 @@ export class PodStorm {
   async #keepLast(place: Place, id: string): Promise<void> {
     const last = place.dead;
     place.dead = id;
-    if (last !== null) await orAbsent(() => this.#pods.remove(last));
+    if (last !== null) await this.#orNull(() => this.#pods.remove(last), isAbsence);
+  }
+
+  /** `null` when the daemon refused, in a way that passes. */
+  async #orNull<Value>(
+    call: () => Promise<Value>,
+    passes: (error: HostError) => boolean,
+  ): Promise<Value | null> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof HostError) || !passes(error)) throw error;
+      this.#refusal = error.message;
+      await sleep(100);
+      return null;
+    }
   }
 }
 
 const NAME = "hungry";
 
-/** `null` when the daemon died before it answered; a moment later it may be back. */
-async function orAbsent<Value>(call: () => Promise<Value>): Promise<Value | null> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof HostError) || !isAbsence(error)) throw error;
-    await sleep(100);
-    return null;
-  }
-}
-
 /** Answered by a daemon that has just begun. */
 const BEGINNING = "server is not initialized yet";
+const ABSENT = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ECANCELED", "ENOENT", "ETIMEDOUT"];
 
+/** The daemon died before it answered; a moment later it may be back. */
 function isAbsence({ code, message }: HostError): boolean {
   return ABSENT.includes(code) || message.includes(BEGINNING);
 }
-
-const ABSENT = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ECANCELED", "ENOENT"];

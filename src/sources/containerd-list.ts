@@ -93,7 +93,8 @@ export class ContainerdList {
   #idle(known: Known): void {
     if (!known.running) return;
     if (known.namespace === CRI_NAMESPACE || known.namespace === DOCKER_NAMESPACE) {
-      ends(known, 0);
+      // The event may still be on its way: shims tell again what a dead daemon did not take.
+      known.running = false;
     } else {
       this.#unseenEnd(known);
     }

@@ -12,6 +12,8 @@ const IDLE_MILLISECONDS = 1_500;
 const BUSY_MILLISECONDS = 200;
 const BUSY_FOR_MICROSECONDS = 3_000_000;
 const CONTAINERS_LIMIT = 20_000;
+/** A runtime that comes back first calls an end unknown, and learns of it from its shims a little later. */
+const CAUSE_MICROSECONDS = 5_000_000;
 /** Containers that run are asked about a little later than listed: of a full node that takes a while. */
 const ASKED_AT_ONCE = 100;
 
@@ -31,6 +33,8 @@ export interface CriKnown {
   phase: CriContainer["phase"] | "sandbox";
   /** Its status was asked for since it runs. */
   asked: boolean;
+  /** When its end was first told without a cause, monotonic µs; `null`: it was not. */
+  causelessSince: number | null;
 }
 
 /** One runtime: asks for its list ever so often, and for the status of what changed. */
@@ -124,7 +128,7 @@ export class CriWatch {
   ): Promise<void> {
     const { id, mainPid } = known.facts;
     const status = await this.#api.status(id, false);
-    if (status?.phase !== "exited") return;
+    if (status?.phase !== "exited" || this.#awaitsCause(known, status)) return;
     const { clock } = this.#scope.context.host;
     known.facts = { ...known.facts, mainPid: null, startedAt: this.#startOf(status) };
     told.push(this.#observation(known.facts));
@@ -135,6 +139,16 @@ export class CriWatch {
         ? instantNow(clock)
         : instantAtWall(clock, finishedMicroseconds);
     ended.push({ kind: "exit", source: "cri", at, containerId: id, mainPid, ...end });
+  }
+
+  /** Whether to ask again how it ended. */
+  #awaitsCause(known: CriKnown, { end }: CriStatus): boolean {
+    if (end.exitCode !== null || end.oomReported !== null) return false;
+    const now = this.#scope.context.host.clock.monotonicMicroseconds();
+    known.causelessSince ??= now;
+    if (now - known.causelessSince > CAUSE_MICROSECONDS) return false;
+    known.phase = "unknown";
+    return true;
   }
 
   #startOf({ startedMicroseconds }: CriStatus): Instant | null {
@@ -158,7 +172,13 @@ export class CriWatch {
     const rest = { cgroupPath: null, mainPid: null, startedAt: null };
     const runtime = this.#api.runtime;
     const facts = { ...rest, ...before?.facts, id, runtime, ...identity };
-    const now = before ?? { facts, socket: this.#socket, phase, asked: false };
+    const now = before ?? {
+      facts,
+      socket: this.#socket,
+      phase,
+      asked: false,
+      causelessSince: null,
+    };
     const isNews = before === undefined || !sameIdentity(before.facts, facts);
     now.facts = facts;
     now.phase = phase;

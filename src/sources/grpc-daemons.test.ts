@@ -100,6 +100,18 @@ test("what breaks is told; who may not open the socket is told so", async () => 
   await assert.rejects(world({ "/a": "ECONNREFUSED" }).run(), { code: "ECONNREFUSED" });
 });
 
+test("one that was there is looked for often when it is away", async () => {
+  const { sockets, followed, stop, run } = world({ "/a": "ECONNREFUSED" }, new Set(["/a"]));
+  const end = run();
+  await pause(3);
+  assert.deepEqual(followed, []);
+  sockets.set("/a", null);
+  await pause(30);
+  assert.deepEqual(followed, [["/a"]]);
+  stop.abort();
+  assert.deepEqual(await end, { kind: "stopped" });
+});
+
 test("an abort before anything answers ends it", async () => {
   const { stop, run } = world({ "/a": null });
   stop.abort();

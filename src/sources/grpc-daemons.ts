@@ -28,6 +28,9 @@ export interface DaemonPlan<Api extends DaemonApi> {
 /** A daemon that comes, or comes back while others work, is noticed so soon. */
 const LOOK_MILLISECONDS = 15_000;
 const LOOK_FOR_KNOWN_MILLISECONDS = 1_000;
+/** One that was there is looked for so often, for so long, before the next pause: what happens while it is away we miss. */
+const RETURN_MILLISECONDS = 200;
+const RETURN_LOOKS = 50;
 
 /**
  * Follows all daemons of a kind on this machine, usually one. One that refuses does not blind us to the others. `reached`
@@ -77,9 +80,12 @@ class Round<Api extends DaemonApi> {
   }
 
   async run(): Promise<SourceEnd | "again"> {
-    const found = this.#plan.sockets();
-    const sockets = found.length > 0 ? found : [...this.#reached];
-    for (const socket of sockets) await this.#try(socket);
+    await this.#connect();
+    for (let looks = 1; looks < RETURN_LOOKS && this.#mayReturn(); looks++) {
+      await this.#pause(RETURN_MILLISECONDS);
+      this.#refusals.length = 0;
+      await this.#connect();
+    }
     if (this.#closed) return { kind: "stopped" };
     if (this.#daemons.length === 0) return this.#refused();
     const up = () => {
@@ -94,18 +100,29 @@ class Round<Api extends DaemonApi> {
     for (const api of this.#open) api.close();
   }
 
+  async #connect(): Promise<void> {
+    const found = this.#plan.sockets();
+    const sockets = found.length > 0 ? found : [...this.#reached];
+    for (const socket of sockets) await this.#try(socket);
+  }
+
+  #mayReturn(): boolean {
+    return !this.#closed && this.#daemons.length === 0 && this.#reached.size > 0;
+  }
+
   async #try(socket: string): Promise<void> {
     const api = await this.#plan.connect(socket);
-    this.#open.push(api);
     if (this.#closed) return api.close();
     try {
       await api.version();
+      this.#open.push(api);
       this.#daemons.push({ socket, api });
     } catch (error) {
       api.close();
       if (!(error instanceof HostError)) throw error;
       this.#refusals.push({ socket, error });
     }
+    if (this.#closed) api.close();
   }
 
   #refused(): SourceEnd {

@@ -47,11 +47,15 @@ function killsHere(): KillRecord[] {
   return [...latest.values()].filter(({ cgroup }) => cgroup.path?.startsWith(containerd.cgroup));
 }
 
-async function stormed(storm: Promise<void>, deaths: ContainerDeath[]): Promise<Judgement> {
+async function stormed(
+  storm: Promise<void>,
+  deaths: ContainerDeath[],
+  away: boolean,
+): Promise<Judgement> {
   await storm;
   await untilTold(agent, deaths);
   const records = agent.events.map(({ record }) => record);
-  return judge(deaths, records);
+  return judge(deaths, records, away);
 }
 
 /** What must be right of every container, also of those that begin and end while containerd is away. */
@@ -74,6 +78,7 @@ test("8 pods, 10 rounds: every kill, its pod, before the exit, with the verdict"
   const judged = await stormed(
     storm.rounds(10, (death) => void deaths.push(death)),
     deaths,
+    false,
   );
   storm.close();
   for (const line of table(await containerd.version(), judged).split("\n")) t.diagnostic(line);
@@ -97,7 +102,7 @@ test("containerd is killed and started in the middle of a storm", { skip }, asyn
   await containerd.stopDaemon("SIGKILL");
   await sleep(2_000);
   await containerd.startDaemon();
-  const judged = await stormed(rounds, deaths);
+  const judged = await stormed(rounds, deaths, true);
   storm.close();
   for (const line of table("containerd, killed", judged).split("\n")) t.diagnostic(line);
   assertRight(judged);

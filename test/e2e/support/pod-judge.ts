@@ -96,14 +96,18 @@ export function toldOf(records: readonly OutputRecord[], id: string): Told {
   return { kills: [...kills.values()], exits, killAt, exitAt };
 }
 
-/** Holds what the agent told against what happened: every one of these containers was killed by the kernel, once. */
+/**
+ * Holds what the agent told against what happened: every one of these containers was killed by the kernel, once. `away`:
+ * containerd was dead for a while, so it may not have been heard to say what it says now.
+ */
 export function judge(
   deaths: readonly ContainerDeath[],
   records: readonly OutputRecord[],
+  away = false,
 ): Judgement {
   const byContainer = recordsByContainer(records);
   return deaths
-    .map((death) => judgeOne(death, toldOf(byContainer.get(death.id) ?? [], death.id)))
+    .map((death) => judgeOne(death, toldOf(byContainer.get(death.id) ?? [], death.id), away))
     .reduce(sum, NOTHING_JUDGED);
 }
 
@@ -129,17 +133,20 @@ function recordsByContainer(records: readonly OutputRecord[]): Map<string, Outpu
   return found;
 }
 
-function judgeOne(death: ContainerDeath, told: Told): Judgement {
+function judgeOne(death: ContainerDeath, told: Told, away: boolean): Judgement {
   const [kill] = told.kills;
   const [exit] = told.exits;
   const checks = {
     recorded: told.kills.length === 1,
-    rightPod: isOf(death, kill) && isOf(death, exit),
+    rightPod: isOf(death, kill, away) && isOf(death, exit, away),
     rightVictim: kill?.victim.main === true && kill.visibility === "visible",
     rightLimit: kill?.limit.scope === "container" && kill.limit.bytes === LIMIT_BYTES,
     beforeExit:
       told.killAt >= 0 && told.killAt < told.exitAt && (kill?.at ?? "~") <= (exit?.at ?? ""),
-    rightVerdict: told.exits.length === 1 && exit !== undefined && isVerdictOf(death, exit),
+    rightVerdict:
+      told.exits.length === 1 &&
+      exit !== undefined &&
+      isVerdictOf(away ? { ...death, reason: "" } : death, exit),
   };
   // Unknown is no mistake: the cgroup may be gone before anybody could look.
   const limitUnknown = kill !== undefined && kill.limit.scope === null;
@@ -163,7 +170,11 @@ function judgeOne(death: ContainerDeath, told: Told): Judgement {
   };
 }
 
-function isOf(death: ContainerDeath, told: KillRecord | ExitRecord | undefined): boolean {
+function isOf(
+  death: ContainerDeath,
+  told: KillRecord | ExitRecord | undefined,
+  away: boolean,
+): boolean {
   const { pod, container } = told ?? {};
   return (
     pod?.uid === death.podUid &&
@@ -171,17 +182,8 @@ function isOf(death: ContainerDeath, told: KillRecord | ExitRecord | undefined):
     pod.namespace === death.namespace &&
     pod.container === death.name &&
     container?.name === death.name &&
-    isCount(death, told, container.restarts)
+    (container.restarts === death.attempt || (away && container.restarts === null))
   );
-}
-
-/** An end is told once, and while containerd is dead nobody knows the count of restarts. */
-function isCount(
-  { attempt }: ContainerDeath,
-  told: KillRecord | ExitRecord | undefined,
-  restarts: number | null,
-): boolean {
-  return restarts === attempt || (restarts === null && told?.type === "exit");
 }
 
 /** Memory was the reason, whatever containerd says; and when it says otherwise we say so. */
