@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
+import fc from "fast-check";
 import { explainText, renderKills, renderMarkdown } from "../src/browser.ts";
 import type { ExplainedKill } from "../src/model/explanation.ts";
+import { explainedLineSchema } from "../src/model/explanation-schema.ts";
 
 // What must hold of every explanation, held against real logs: ours, and those of others where they are present.
 
@@ -75,4 +77,49 @@ test("every kill has a story: something found, in lines of 80 columns, also as M
       assert.ok(line.length <= 80, `${file}: ${line}`);
     if (kills.length > 0) assert.match(renderMarkdown(kills), /\*\*What happened\*\*/, file);
   }
+});
+
+/** A real log, of which lines are lost, cut, doubled, or have other figures and names in them. */
+const damaged = fc
+  .record({
+    file: fc.constantFrom(...globSync("{stories,reports}/*.txt", { cwd: OURS })),
+    damages: fc.array(
+      fc.record({
+        at: fc.nat({ max: 400 }),
+        how: fc.constantFrom("lost", "cut", "doubled", "figures", "names"),
+        figure: fc.constantFrom("0", "-1", "99999999999999999999", "18446744073709551615", "4096"),
+        name: fc.string({ unit: "binary", maxLength: 15 }),
+      }),
+      { maxLength: 40 },
+    ),
+  })
+  .map(({ file, damages }) => {
+    const lines = readFileSync(join(OURS, file), "latin1").split("\n").slice(0, 400);
+    for (const { at, how, figure, name } of damages) {
+      const line = lines[at] ?? "";
+      if (how === "lost") lines.splice(at, 1);
+      else if (how === "doubled") lines.splice(at, 0, line);
+      else if (how === "cut") lines[at] = line.slice(0, line.length / 2);
+      else if (how === "figures") lines[at] = line.replace(/\d+(?=kB|KB| pages|$)/g, figure);
+      else lines[at] = line.replace(/\(\w+\)| \w+$/, `(${name})`);
+    }
+    return lines.join("\n");
+  });
+
+test("law: of a damaged log what is told is still a valid, printable story", () => {
+  fc.assert(
+    fc.property(damaged, (text) => {
+      const { kills } = explainText(text);
+      for (const kill of kills) {
+        const checked = explainedLineSchema.safeParse(kill);
+        assert.ok(checked.success, checked.error?.message);
+      }
+      for (const line of renderKills(kills).split("\n")) {
+        assert.ok(line.length <= 80, line);
+        assert.doesNotMatch(line, /undefined|NaN|Infinity|[\x00-\x1f\x7f-\x9f]/);
+      }
+      renderMarkdown(kills);
+    }),
+    { seed: 20261121, numRuns: 300 },
+  );
 });

@@ -23,7 +23,6 @@ export interface Anatomy {
   readonly stackBytes: number | null;
   readonly socketBytes: number | null;
   readonly percpuBytes: number | null;
-  readonly vmallocBytes: number | null;
   /** All of the kernel's own memory together. */
   readonly kernelBytes: number | null;
   readonly hugePagesBytes: number | null;
@@ -32,6 +31,35 @@ export interface Anatomy {
 
 /** The parts of what ran out: of the cgroup for its limit, of the node otherwise; `null` when the text has no figures. */
 export function anatomyOf(report: OomReport): Anatomy | null {
+  const anatomy = printedAnatomy(report);
+  if (anatomy === null || anatomy.totalBytes <= 0) return null;
+  return Number.isSafeInteger(anatomy.totalBytes * 2) ? plausible(anatomy) : null;
+}
+
+/** A part cannot be much more than the whole: a damaged figure is none. */
+function plausible(anatomy: Anatomy): Anatomy {
+  const most = anatomy.totalBytes * 2;
+  const checked = (bytes: number | null) => (bytes === null || bytes > most ? null : bytes);
+  return {
+    ...anatomy,
+    anonBytes: checked(anatomy.anonBytes),
+    shmemBytes: checked(anatomy.shmemBytes),
+    cacheBytes: checked(anatomy.cacheBytes),
+    dirtyBytes: checked(anatomy.dirtyBytes),
+    unevictableBytes: checked(anatomy.unevictableBytes),
+    slabReclaimableBytes: checked(anatomy.slabReclaimableBytes),
+    slabUnreclaimableBytes: checked(anatomy.slabUnreclaimableBytes),
+    pageTableBytes: checked(anatomy.pageTableBytes),
+    stackBytes: checked(anatomy.stackBytes),
+    socketBytes: checked(anatomy.socketBytes),
+    percpuBytes: checked(anatomy.percpuBytes),
+    kernelBytes: checked(anatomy.kernelBytes),
+    hugePagesBytes: checked(anatomy.hugePagesBytes),
+    freeBytes: checked(anatomy.freeBytes),
+  };
+}
+
+function printedAnatomy(report: OomReport): Anatomy | null {
   if (report.constraint === "memcg" || (report.constraint === null && report.memory !== null)) {
     return cgroupAnatomy(report);
   }
@@ -77,7 +105,6 @@ function v2Anatomy(values: Values, totalBytes: number): Anatomy {
     stackBytes: at("kernel_stack"),
     socketBytes: at("sock"),
     percpuBytes: at("percpu"),
-    vmallocBytes: at("vmalloc"),
     kernelBytes: at("kernel") ?? parts.map(at).reduce(plus, null),
     hugePagesBytes: at("hugetlb"),
     freeBytes: null,
@@ -101,7 +128,6 @@ function v1Anatomy(values: Values, totalBytes: number, report: OomReport): Anato
     stackBytes: null,
     socketBytes: null,
     percpuBytes: null,
-    vmallocBytes: null,
     kernelBytes: report.kernelMemory?.usageBytes ?? null,
     hugePagesBytes: null,
     freeBytes: null,
@@ -130,7 +156,6 @@ function nodeAnatomy(node: NodeMemory): Anatomy | null {
     stackBytes: at("kernel_stack"),
     socketBytes: null,
     percpuBytes: null,
-    vmallocBytes: null,
     kernelBytes: [at("pagetables"), at("kernel_stack")].reduce(plus, slabs),
     hugePagesBytes: node.hugePagesBytes,
     freeBytes: at("free"),

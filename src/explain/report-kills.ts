@@ -93,7 +93,7 @@ function factsOf(
     id,
     revision: 0,
     incident,
-    victim: { ...(kill?.victim ?? NOBODY), main: null },
+    victim: { ...bounded(kill?.victim ?? NOBODY), main: null },
     trigger: trigger === null ? null : { pid: trigger.pid, comm: trigger.comm },
     outcome: kill?.outcome ?? report.outcome,
     limit: { ...limit, scope },
@@ -105,6 +105,22 @@ function factsOf(
     attribution: path === null ? "none" : "exact",
     recovered: true,
     witnesses: ["kernel-log"],
+  };
+}
+
+/** What the contract cannot hold is damage of the text, and unknown. */
+function bounded(victim: ReportKill["victim"]): ReportKill["victim"] {
+  const size = (bytes: number | null) => (Number.isSafeInteger(bytes) ? bytes : null);
+  const adj = victim.oomScoreAdj;
+  return {
+    ...victim,
+    uid: size(victim.uid),
+    oomScoreAdj: adj !== null && adj >= -1000 && adj <= 1000 ? adj : null,
+    totalVmBytes: size(victim.totalVmBytes),
+    anonRssBytes: size(victim.anonRssBytes),
+    fileRssBytes: size(victim.fileRssBytes),
+    shmemRssBytes: size(victim.shmemRssBytes),
+    pageTableBytes: size(victim.pageTableBytes),
   };
 }
 
