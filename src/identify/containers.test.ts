@@ -117,3 +117,24 @@ test("the same end with stamps that were converted anew is the same end", () => 
   }
   assert.equal(story.to(60_000).exits.length, 1);
 });
+
+test("what prepares a container is killed: it never ran, and the runtime speaks of a failed start", () => {
+  const pod = { namespace: "shop", name: "cart-0", uid: "6a4c", container: "api" };
+  const story = new Story()
+    .list(1, [], "cri")
+    .container(10, 1, { by: "cri", pod: { ...pod, qosClass: null, owner: null } })
+    .kill(100, 786, { cgroup: cgroupOf(1) })
+    .to(4_000);
+  assert.equal(story.identity(100, 786)?.main, null);
+  story.exit(5_800, 1, { by: "cri", code: 128, oom: false }).to(20_000);
+  const identity = story.identity(100, 786);
+  assert.deepEqual([identity?.main, identity?.visibility], [true, "visible"]);
+  assert.deepEqual(verdicts(story), ["oom-unreported kill-100-786"]);
+});
+
+test("a main process that ends with 128 by itself was not killed", () => {
+  const story = running().kill(100, 501, { cgroup: cgroupOf(1) });
+  story.exit(5_800, 1, { code: 128, pid: 500, oom: false }).to(20_000);
+  assert.equal(story.identity(100, 501)?.main, false);
+  assert.deepEqual(verdicts(story), ["not-oom kill-100-501"]);
+});

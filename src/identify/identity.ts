@@ -7,7 +7,7 @@ import { type Entry, goneAt } from "./entry.ts";
 import { containerOf, podOf } from "./facts.ts";
 import type { Inventory } from "./inventory.ts";
 import { locate, type Place, type Placed } from "./locate.ts";
-import { type Run, wasSeenAt } from "./runs.ts";
+import { isFailedStart, type Run, wasSeenAt } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
 import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
@@ -59,6 +59,7 @@ export function shelfOf({ containerId, path }: Place): Shelf {
 
 /** Whether `pid` was the main process of this life; `null` when that is not known. `surely`: it was in this life. */
 export function isMain(run: Run | null, pid: number | null, surely: boolean): boolean | null {
+  if (run !== null && isFailedStart(run)) return surely ? true : null;
   if (run === null || run.pid === null || pid === null) return null;
   if (run.pid === pid) return true;
   return surely ? false : null;

@@ -66,6 +66,7 @@ export class Inventory {
   }
 
   state(): InventoryState {
+    this.#sweep(0);
     return {
       entries: [...this.#entries.values()],
       lists: [...this.#lists].map(([source, { at, ids }]) => ({ source, at, ids: [...ids] })),
@@ -249,6 +250,10 @@ export class Inventory {
   #evict(): void {
     const over = this.#entries.size - ENTRIES_KEPT;
     if (over <= 0 && (this.#entries.size <= GONE_KEPT || ++this.#unswept < SWEEP_EVERY)) return;
+    this.#sweep(over);
+  }
+
+  #sweep(over: number): void {
     this.#unswept = 0;
     // Of those whose end is still to be told none is forgotten, as long as there is room.
     const isOver = (entry: Entry) =>

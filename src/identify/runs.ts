@@ -258,6 +258,18 @@ export function runAt(runs: readonly Run[], at: Instant, pid: number | null): Ru
   return begins;
 }
 
+/** What the CRI and Docker say of a container that could not be started. */
+export const START_FAILED = 128;
+
+/**
+ * Whether the main process never came to be. What was killed in the container was then the one that prepared it, and would
+ * have become it: `runc:[2:INIT]` of runc 1.1.15 hardly fits into 15 MiB (measured: Debian trixie).
+ */
+export function isFailedStart({ pid, from, endings }: Run): boolean {
+  const neverRan = pid === null && from === Number.NEGATIVE_INFINITY;
+  return neverRan && endings.some(({ exitCode }) => exitCode === START_FAILED);
+}
+
 /** Whether it was on at `moment`, as far as anybody saw it. */
 export function wasSeenAt({ begin }: Run, moment: number): boolean {
   return moment >= begin - START_SLACK;

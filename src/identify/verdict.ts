@@ -1,5 +1,6 @@
 import type { Verdict } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
+import { START_FAILED } from "./runs.ts";
 import { TOGETHER_MICROSECONDS } from "./visibility.ts";
 
 /** A kill in the container during the life that ended. */
@@ -27,6 +28,8 @@ export interface ExitEvidence {
 const KILLED = 137;
 /** What containerd says when it lost the process. */
 const LOST = 255;
+/** What a killed main process may be said to have ended with. */
+const KILLED_CODES: readonly number[] = [KILLED, LOST, START_FAILED];
 /** exit(0), and 128 + SIGTERM: the process ended by its own will or by request, whatever was killed before. */
 const PEACEFUL: readonly (number | null)[] = [0, 143];
 
@@ -34,9 +37,7 @@ const PEACEFUL: readonly (number | null)[] = [0, 143];
 export function verdictOf(exit: ExitEvidence): Verdict {
   const { exitCode } = exit;
   const mainKilled = exit.kills.some(({ main }) => main === true);
-  if (mainKilled && (exitCode === null || exitCode === KILLED || exitCode === LOST)) {
-    return killed(exit);
-  }
+  if (mainKilled && (exitCode === null || KILLED_CODES.includes(exitCode))) return killed(exit);
   if (exitCode === null) return "unknown";
   return exitCode === KILLED ? ofSignal(exit) : ofOwnWill(exit);
 }
