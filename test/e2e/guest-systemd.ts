@@ -76,7 +76,7 @@ async function start(
       await pods.start(id);
       return id;
     } catch (error) {
-      failures.push({ id, podUid: pod.uid, error: String(error) });
+      failures.push({ id, pod: pod.name, podUid: pod.uid, error: String(error) });
       say(`not started: ${String(error).slice(-150)}`);
       if (failed + 1 === START_ATTEMPTS) throw error;
       await pods.remove(id);

@@ -22,6 +22,7 @@ export interface ContainerDeath {
 /** A container that containerd could not start: newer runc hardly fits into 15 MiB itself, and is then killed in its stead. */
 export interface FailedStart {
   readonly id: string;
+  readonly pod: string;
   readonly podUid: string;
   readonly error: string;
 }
