@@ -83,6 +83,10 @@ function run(agent: Agent, plan: Plan, steps: readonly Step[]): void {
       if (down) agent.restart(now, kept);
       down = false;
       agent.to(now);
+      if (now >= checkpointAt) {
+        agent.checkpoint();
+        checkpointAt = now + CHECKPOINT;
+      }
     }
     now = Math.max(now, step.at);
     if (isWithin(plan.crashes, step.at)) {
