@@ -18,10 +18,10 @@ const SCHEDULES = 500;
 /** New ones each time. */
 const NEW_SCHEDULES = 250;
 /**
- * Of the new schedules so many may fail: one in some thousands does, where a pid is used again in the same container and
- * most of what was said is lost.
+ * Of the new schedules so many may fail: one in 1,500 does (measured on 7,000), where a pid is used again in the same
+ * container, or most of what was said of a life is lost. A new mistake fails far more.
  */
-const RARE_FAILURES = 1;
+const RARE_FAILURES = 2;
 /** A planted bug must show within so many schedules. */
 const BUG_SCHEDULES = 150;
 

@@ -3,7 +3,7 @@ import type { Identity } from "../model/identity.ts";
 import type { ExitRecord, KillRecord, Visibility } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
 import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
-import { type ExitSurroundings, markTold, nextExit } from "./exits.ts";
+import { type ExitSurroundings, HOLD_MICROSECONDS, markTold, nextExit } from "./exits.ts";
 import { containerOf, podOf } from "./facts.ts";
 import { type Identifiable, type Identified, identifyKill, shelfOf } from "./identity.ts";
 import { Inventory, type InventoryState } from "./inventory.ts";
@@ -61,6 +61,8 @@ export class Containers {
   /** Wall clock less monotonic clock, µs; `null` before anybody said anything. */
   #wallOffset: number | null;
   #now = 0;
+  /** No exit before this (µs, monotonic): what happened while nobody watched must be told first. */
+  #tellsFrom: number | null = null;
   /** Kills whose identity may have changed. */
   readonly #dirty = new Set<string>();
   /** Kills to look at again, and when. */
@@ -123,6 +125,7 @@ export class Containers {
   advance(now: number): void {
     this.#now = Math.max(this.#now, now);
     this.#watchingSince ??= this.#now;
+    this.#tellsFrom ??= this.#now + HOLD_MICROSECONDS;
   }
 
   /** Whose the kill was, by all that is known now. Changes nothing. */
@@ -275,8 +278,9 @@ export class Containers {
       // A conclusion that was taken for another life's end would be drawn for ever.
       if (next.held.concluded && next.record.at === before?.at) return;
       before = next.record;
-      if (next.dueAt > this.#now) {
-        this.#exits.set(id, next.dueAt);
+      const dueAt = Math.max(next.dueAt, this.#tellsFrom ?? 0);
+      if (dueAt > this.#now) {
+        this.#exits.set(id, dueAt);
         return;
       }
       markTold(this.#inventory, entry, next.held);

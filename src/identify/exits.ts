@@ -11,7 +11,7 @@ import { type Run, runNear } from "./runs.ts";
 import { isNear, verdictOf } from "./verdict.ts";
 
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
-const HOLD_MICROSECONDS = 2.5 * SECOND;
+export const HOLD_MICROSECONDS = 2.5 * SECOND;
 const LONGEST_HOLD_MICROSECONDS = 10 * SECOND;
 const CONVERSION_MICROSECONDS = SECOND / 50;
 const KILLS_LISTED = 100;
