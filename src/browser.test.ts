@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { stripTypeScriptTypes } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { importsOf } from "../test/tidy/rules.ts";
@@ -16,8 +15,8 @@ function graph(entry: string): Map<string, readonly string[]> {
   const open = [entry];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (found.has(path)) continue;
-    const code = stripTypeScriptTypes(readFileSync(path, "utf8"));
-    const specifiers = importsOf(code).map(({ specifier }) => specifier);
+    const imports = importsOf(readFileSync(path, "utf8")).filter(({ typeOnly }) => !typeOnly);
+    const specifiers = imports.map(({ specifier }) => specifier);
     found.set(path, specifiers);
     const here = dirname(path);
     open.push(...specifiers.filter((one) => one.startsWith(".")).map((one) => join(here, one)));

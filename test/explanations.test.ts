@@ -120,6 +120,6 @@ test("law: of a damaged log what is told is still a valid, printable story", () 
       }
       renderMarkdown(kills);
     }),
-    { seed: 20261121, numRuns: 300 },
+    { seed: 20261121, numRuns: 150 },
   );
 });

@@ -127,7 +127,7 @@ test("law: no line is wider than the terminal, whatever the names", () => {
         }
       },
     ),
-    { seed: 20261121, numRuns: 300 },
+    { seed: 20261121, numRuns: 150 },
   );
 });
 
