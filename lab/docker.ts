@@ -1,4 +1,6 @@
+import { request } from "node:http";
 import { dirname } from "node:path";
+import { text } from "node:stream/consumers";
 import { programPath } from "./cgroups.ts";
 import { command, Daemon, daemonDirectory, removeLeftovers, whyNoDaemon } from "./daemon.ts";
 
@@ -70,6 +72,39 @@ export class LabDocker {
   /** The containerd that the daemon started for itself; a machine's own is usually at /run/containerd. */
   get containerdSocket(): string {
     return `${this.directory}/exec/containerd/containerd.sock`;
+  }
+
+  /** Makes containers that are not started, several at a time: their ids. */
+  async create(names: readonly string[]): Promise<string[]> {
+    const ids: string[] = [];
+    const left = [...names];
+    const worker = async () => {
+      for (let name = left.pop(); name !== undefined; name = left.pop()) {
+        ids.push(await this.#create(name));
+      }
+    };
+    await Promise.all(Array.from({ length: 6 }, worker));
+    return ids;
+  }
+
+  /** By the API: the client needs longer to start than the daemon for its work. */
+  #create(name: string): Promise<string> {
+    const configuration = { Image: IMAGE, Cmd: ["/hog"], HostConfig: { NetworkMode: "none" } };
+    return new Promise((resolve, reject) => {
+      const call = request({
+        socketPath: this.socket,
+        method: "POST",
+        path: `/containers/create?name=${name}`,
+        headers: { host: "localhost", "content-type": "application/json" },
+      });
+      call.on("error", reject);
+      call.on("response", async (response) => {
+        const answer: { Id?: string } = JSON.parse(await text(response));
+        if (answer.Id === undefined) reject(new Error(JSON.stringify(answer)));
+        else resolve(answer.Id);
+      });
+      call.end(JSON.stringify(configuration));
+    });
   }
 
   async dispose(): Promise<void> {
