@@ -32,6 +32,8 @@ interface Place {
 export class PodStorm {
   readonly #pods: LabPods;
   readonly #places: readonly Place[];
+  /** Ids of all containers, also of those that a dying daemon started and forgot. */
+  readonly created = new Set<string>();
   /** What the daemon last said instead of doing it. */
   #refusal = "";
 
@@ -87,6 +89,7 @@ export class PodStorm {
       () => true,
     );
     if (id === null) return null;
+    this.created.add(id);
     // Whether it was started before the daemon died, its status will tell.
     await this.#orNull(
       () => this.#pods.start(id),

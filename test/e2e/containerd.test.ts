@@ -86,8 +86,9 @@ test("8 pods, 10 rounds: every kill, its pod, before the exit, with the verdict"
   assertRight(judged);
   assert.equal(judged.rightVictim, 80, judged.complaints.join("\n"));
   assert.equal(killsHere().length - before, 80, "nothing is invented");
-  // The limit of a container that is gone before anybody could look is not guessed.
-  assert.ok(judged.rightLimit >= 76, judged.complaints.join("\n"));
+  // The limit of a container that is gone before anybody could look is unknown, and not guessed.
+  assert.ok(judged.rightLimit >= 60, `${judged.rightLimit} limits known`);
+  assert.deepEqual(judged.complaints, []);
   assert.equal((await agent.agent.ledger()).unaccounted, 0);
 });
 
@@ -107,7 +108,13 @@ test("containerd is killed and started in the middle of a storm", { skip }, asyn
   for (const line of table("containerd, killed", judged).split("\n")) t.diagnostic(line);
   assertRight(judged);
   const kills = killsHere().slice(before);
-  assert.equal(kills.length, judged.containers, "nothing is invented");
+  const ids = kills.map(({ container }) => container?.id ?? "unknown");
+  assert.equal(new Set(ids).size, kills.length, "nothing is told twice");
+  assert.deepEqual(
+    ids.filter((id) => !storm.created.has(id)),
+    [],
+    "nothing is invented",
+  );
   // Which process is the main one, only containerd knows: of those it could not tell us, it is unknown and not guessed.
   assert.deepEqual(
     kills.filter(({ victim, visibility }) => victim.main === false || visibility !== "visible"),
