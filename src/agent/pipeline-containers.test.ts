@@ -124,3 +124,25 @@ test("a crash of the agent between kill and exit: both are told once, and the ex
   assert.deepEqual(exits(third.told), [], "an exit is told once");
   await third.pipeline.stop();
 });
+
+test("a crash of the agent right after an exit was told: it is not told again", async (t) => {
+  const [directory, before, clock] = [temporary(t), manualClock(), manualClock()];
+  const first = rig({ directory, clock: before });
+  before.advance(2_000);
+  first.emit(container(2, MAIN), list(2));
+  before.advance(6_000);
+  first.emit(killOf(8, MAIN), exit(8.05, 137));
+  for (let turn = 0; turn < 200 && exits(first.told).length === 0; turn++) before.advance(100);
+  assert.equal(exits(first.told).length, 1);
+  // The process dies here: only the journal has the exit.
+  clock.advance(21_000);
+  const second = rig({ directory, clock });
+  second.emit(container(21, null), exit(8.05, 137), list(21));
+  clock.advance(15_000);
+  assert.deepEqual(
+    exits(second.told).map(({ at }) => at),
+    exits(first.told).map(({ at }) => at),
+    "told to the sinks once more from the journal, and not a second time",
+  );
+  await second.pipeline.stop();
+});

@@ -191,7 +191,7 @@ class RunningPipeline implements Pipeline {
   }
 
   #replayRecord(record: OutputRecord, kill: Kill | null): void {
-    const ours = "bootId" in record && record.bootId === this.#bootId;
+    const ours = !("bootId" in record) || record.bootId === this.#bootId;
     if (record.type === "kill" && !ours) this.#metrics.opened(record);
     else this.#count(record);
     if (!ours) return;
