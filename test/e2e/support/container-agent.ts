@@ -106,10 +106,12 @@ export class ContainerAgent {
     const kills = [...latest.values()].filter(
       ({ container, at }) => container === null && at > this.#startedAt,
     );
-    return kills.slice(0, 10).map(
-      ({ at, victim, cgroup, attribution, witnesses }) =>
-        `${at} ${victim.comm} ${victim.pid} in ${cgroup.path} ${attribution} by ${witnesses}`,
-    );
+    return kills
+      .slice(0, 10)
+      .map(
+        ({ at, victim, cgroup, attribution, witnesses }) =>
+          `${at} ${victim.comm} ${victim.pid} in ${cgroup.path} ${attribution} by ${witnesses}`,
+      );
   }
 
   async dispose(): Promise<void> {
