@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { OomReport } from "../src/model/report.ts";
 import { factsOf, killsOf, readText, recordedLogs, reportsOf } from "./report-reading.ts";
-import type { KernelLine } from "./report-style-kit.ts";
+import { type KernelLine, WRAPS } from "./report-style-kit.ts";
 import { STYLES } from "./report-styles.ts";
 
 const LOGS = recordedLogs();
@@ -83,6 +83,22 @@ test("of a log of which lines are missing, the kills that are left are told, and
     }),
     { numRuns: 300 },
   );
+});
+
+const PRINTED = ["dmesg", "dmesg -T", "syslog", "journalctl -o short-iso", "journalctl -o cat"];
+
+test("lines that terminals and mail programs broke tell the same kills", () => {
+  for (const { name, lines } of LOGS) {
+    for (const form of STYLES.filter((one) => PRINTED.includes(one.name))) {
+      for (const { name: by, wrap } of WRAPS) {
+        try {
+          checkVictims(wrap(form.write(lines)), lines, lines);
+        } catch (error) {
+          assert.fail(`${name} as ${form.name}, broken by ${by}: ${String(error)}`);
+        }
+      }
+    }
+  }
 });
 
 const FOREIGN = fc.constantFrom(

@@ -112,3 +112,52 @@ export function kernelLines(kmsg: string): KernelLine[] {
     return [{ priority: Number(parts[1]), microseconds: Number(parts[2]), text }];
   });
 }
+
+/** How a text is broken into narrower lines on its way; nothing of it is lost but blanks at the edge. */
+export const WRAPS: readonly { readonly name: string; wrap(text: string): string }[] = [
+  { name: "a terminal of 80 columns", wrap: (text) => eachLine(text, (line) => cutLine(line, 80)) },
+  {
+    name: "a terminal of 132 columns",
+    wrap: (text) => eachLine(text, (line) => cutLine(line, 132)),
+  },
+  { name: "a mail program", wrap: (text) => eachLine(text, (line) => foldLine(line, 72)) },
+  {
+    name: "a mail program, quoted",
+    wrap: (text) => eachLine(text, (line) => foldLine(line, 72).map((part) => `> ${part}`)),
+  },
+  { name: "quoted-printable", wrap: (text) => eachLine(text, encodeLine) },
+];
+
+function eachLine(text: string, change: (line: string) => readonly string[]): string {
+  return text.split("\n").flatMap(change).join("\n");
+}
+
+function cutLine(line: string, width: number): string[] {
+  const parts: string[] = [];
+  for (let at = 0; at < Math.max(1, line.length); at += width)
+    parts.push(line.slice(at, at + width));
+  return parts;
+}
+
+function foldLine(line: string, width: number): string[] {
+  const parts = [""];
+  for (const word of line.split(/(?<= )/)) {
+    const last = parts.at(-1) ?? "";
+    if (last !== "" && (last + word).trimEnd().length > width) parts.push(word);
+    else parts[parts.length - 1] = last + word;
+  }
+  return parts.map((part) => part.trimEnd());
+}
+
+function encodeLine(line: string): string[] {
+  const parts: string[] = [];
+  let rest = line.replaceAll("=", "=3D");
+  while (rest.length > 76) {
+    // Never within the three characters of one that is encoded.
+    const at = rest.slice(73, 75).indexOf("=");
+    const width = at < 0 ? 75 : 73 + at;
+    parts.push(`${rest.slice(0, width)}=`);
+    rest = rest.slice(width);
+  }
+  return [...parts, rest];
+}

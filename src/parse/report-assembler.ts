@@ -220,7 +220,7 @@ export class ReportAssembler {
     if (
       open !== null &&
       !open.decided &&
-      binds(open, line) &&
+      binds(open, line, at) &&
       !isLater(open, at, MAX_REPORT_SECONDS)
     ) {
       this.#kill(open, line, at);

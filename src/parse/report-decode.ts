@@ -185,7 +185,7 @@ const NOTHING = { piece: false, dug: false } as const;
 const JSON_START = /^(?:\{|"(?:msg|MESSAGE|message|log)" *:|MESSAGE=)/;
 const OWN_PREFIX =
   /^[> ]*(?:\[ *\d{1,10}\.\d{6}\]|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:|<\d{1,3}>)/;
-const SOFT_BREAK = /[^=\s]=$|=3D=$|=20=$/;
+const SOFT_BREAK = /[^=]=$|=3D=$|=20=$/;
 const TERMINAL = /\u001b\[[0-9;]*[A-Za-z]|\u0000/g;
 const ENTITY = /&(?:gt|lt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});/;
 

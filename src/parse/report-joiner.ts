@@ -1,6 +1,7 @@
 import type { LogLine } from "./report-decode.ts";
-import { parseTableHeader, type TableHeader } from "./report-table.ts";
-import { joinLines, type OpenKind, openKind } from "./report-wrap.ts";
+import { beginsReportLine } from "./report-known.ts";
+import { isTableRow, parseTableHeader, type TableHeader } from "./report-table.ts";
+import { joinLines, mayGrow, type OpenKind, openKind, wholeLine } from "./report-wrap.ts";
 
 /** A whole line; `number` is the line of the text on which it began. */
 export type WholeLine = Pick<
@@ -12,12 +13,16 @@ export type WholeLine = Pick<
 const PATIENT: ReadonlySet<OpenKind> = new Set(["summary", "task-in", "group", "stats"]);
 /** Other processors print some lines between two pieces, not a log. */
 const MAX_BETWEEN = 40;
+/** Two cgroups of a pod on a terminal of 40 columns. */
+const MAX_PIECES = 16;
 
 /** Puts broken lines together. Holds one line back at most, until the next shows whether it goes on. */
 export class LineJoiner {
   #open: LogLine | null = null;
   #kind: OpenKind | null = null;
   #between = 0;
+  /** Lines after the open one that are nothing by themselves: perhaps it goes on in them. */
+  #pieces: LogLine[] = [];
   /** A time that stands alone on its line: the text follows on the next. */
   #bare: LogLine | null = null;
   #table: TableHeader | null = null;
@@ -50,14 +55,39 @@ export class LineJoiner {
     const open = this.#open;
     if (open === null || this.#kind === null) return this.#begin(line);
     const own = line.prefixed && !line.piece;
-    const joined = joinLines(this.#kind, open.text, line.text, own, this.#table);
+    const joined =
+      this.#pieces.length > 0
+        ? null
+        : joinLines(this.#kind, open.text, line.text, own, this.#table);
     if (joined !== null) return this.#grow({ ...open, text: joined });
+    if (!own && this.#mayBePiece(line.text)) return this.#wait(line);
     const patient = PATIENT.has(this.#kind) && openKind(line.text, this.#table) === null;
     if (patient && this.#between < MAX_BETWEEN && !decides(line.text)) {
       this.#between += 1;
       return [line];
     }
     return [...this.#flush(), ...this.#begin(line)];
+  }
+
+  #mayBePiece(text: string): boolean {
+    return (
+      this.#kind !== null &&
+      mayGrow(this.#kind) &&
+      this.#pieces.length < MAX_PIECES &&
+      !beginsReportLine(text) &&
+      !isTableRow(text) &&
+      !decides(text)
+    );
+  }
+
+  #wait(line: LogLine): readonly WholeLine[] {
+    this.#pieces.push(line);
+    const open = this.#open;
+    const texts = this.#pieces.map((piece) => piece.text);
+    const whole = open === null ? null : wholeLine(open.text, texts);
+    if (open === null || whole === null) return NONE;
+    this.#pieces = [];
+    return this.#grow({ ...open, text: whole });
   }
 
   #begin(line: LogLine): readonly WholeLine[] {
@@ -81,9 +111,11 @@ export class LineJoiner {
 
   #flush(): readonly WholeLine[] {
     const line = this.#open;
+    const pieces = this.#pieces;
     this.#open = null;
     this.#kind = null;
-    return line === null ? NONE : [this.#whole(line)];
+    this.#pieces = [];
+    return line === null ? NONE : [this.#whole(line), ...pieces];
   }
 
   #whole(line: LogLine): WholeLine {

@@ -58,17 +58,27 @@ function selected(draft: ReportDraft, line: SelectedLine): ReportKill {
   };
 }
 
+/** The kernel kills right after the summary: nothing of another report stands between (facts 1.6). */
+const NEXT_SECONDS = 0.05;
+const NEXT_LINES = 3;
+
 /** Whether the report is about this kill: it names the victim, its process, the parent of it, or nobody. */
-export function binds(draft: ReportDraft, line: KilledLine): boolean {
+export function binds(draft: ReportDraft, line: KilledLine, at: WholeLine): boolean {
   // Of a group anybody may be killed, and the line of its first victim may be missing.
   if (draft.group !== null) return true;
   const named = draft.summary?.pid ?? null;
   if (draft.selection !== null || draft.summary === null || named === null) return true;
   if (named === line.tid || draft.tasks.groupOf(line.tid) === named) return true;
   // The leader of the process has ended, and the table that would tell is missing.
-  return (
-    line.comm !== null && draft.summary.comm === line.comm && draft.tasks.groupOf(named) === null
-  );
+  if (line.comm === null || draft.tasks.groupOf(named) !== null) return false;
+  return draft.summary.comm === line.comm || isNext(draft.summaryLine, at);
+}
+
+function isNext(summary: WholeLine | null, at: WholeLine): boolean {
+  if (summary === null) return false;
+  if (summary.uptimeSeconds !== null && at.uptimeSeconds !== null)
+    return Math.abs(at.uptimeSeconds - summary.uptimeSeconds) <= NEXT_SECONDS;
+  return at.number - summary.number <= NEXT_LINES;
 }
 
 export function describeKill(draft: ReportDraft, line: KilledLine, at: WholeLine): ReportKill {

@@ -260,9 +260,9 @@ function otherTag(state: State): boolean {
 /** What people and tools put before a line; taken off only where a line of a log follows. */
 const WEAK: readonly RegExp[] = [
   /^\d{1,8}(?:[:.|)\t│-] *| +)/,
-  /^(?:[\w.@+~-]{0,100}\/)*[\w.@+~-]{1,100}[:-](?:\d{1,9}[:-])?/,
+  /^(?!memory: )(?:[\w.@+~-]{0,100}\/)*[\w.@+~-]{1,100}[:-](?:\d{1,9}[:-])?/,
   /^[\w.-]{1,100} +[|│] ?/,
-  /^[\w.-]{1,253} [\w.-]{1,253} +/,
+  /^(?!\S{1,45} invoked )[\w.-]{1,253} [\w.-]{1,253} +/,
   /^(?:[-*+•|│$%;] ?|#+ |\/\/ ?|b?['"`]+|\d{1,3}\. |L\d{1,6}:? )/,
   /^<\/?(?:pre|code|p|span|div|td|li|blockquote)\b[^>]{0,100}>/i,
 ];
@@ -297,7 +297,7 @@ const STAMP_INSIDE = /\[ *\d{1,10}\.\d{3,9}\](?: ?\[ *[TC]\d{1,9}\])? /;
 const NAME_ONLY = /^[^\n]{1,15} invoked$/;
 /** Forms that no name of 15 bytes can hold. */
 const STRONG =
-  /[\s\]:;|>](?=(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: Kill(?:ed)? process \d{1,10}(?:, UID \d+,)? \(|Killed process \d{1,10}(?:, UID \d+,)? \([^\n]{0,64}?\)(?:, UID \d+,)? total-vm:\d|oom-kill:constraint=CONSTRAINT_[A-Z])/;
+  /(?<!emory:)[\s\]:;|>](?=(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: Kill(?:ed)? process \d{1,10}(?:, UID \d+,)? \(|Killed process \d{1,10}(?:, UID \d+,)? \([^\n]{0,64}?\)(?:, UID \d+,)? total-vm:\d|oom-kill:constraint=CONSTRAINT_[A-Z])/;
 const STRONG_HEADER = /(?:^|\s)(\S{1,15} invoked oom-killer: gfp_mask=0x)/;
 const MAIL = /^(?:Subject|Re|Fwd?|AW|Betreff): /i;
 

@@ -10,6 +10,8 @@
 export interface TableHeader {
   /** Names after `[ pid ]`, the last is `name`. */
   readonly columns: readonly string[];
+  /** Where `name` stands in the line; `null` when it is cut off. */
+  readonly nameAt: number | null;
 }
 
 /** A row as printed: memory in pages, but for `pgtables_bytes`. */
@@ -26,7 +28,45 @@ export function parseTableHeader(text: string): TableHeader | null {
   const words = HEADER.exec(text)?.[1];
   if (words === undefined) return null;
   const columns = words.trim().split(/ +/);
-  return columns[0] === "uid" && columns[1] === "tgid" ? { columns } : null;
+  if (columns[0] !== "uid" || columns[1] !== "tgid") return null;
+  const nameAt = text.indexOf(" name");
+  return { columns, nameAt: nameAt < 0 ? null : nameAt + 1 };
+}
+
+/** All there have been; nr_puds for a short time in 4.13 (facts 1.2). */
+const COLUMNS: ReadonlySet<string> = new Set([
+  "uid",
+  "tgid",
+  "total_vm",
+  "rss",
+  "rss_anon",
+  "rss_file",
+  "rss_shmem",
+  "cpu",
+  "nr_ptes",
+  "nr_pmds",
+  "nr_puds",
+  "pgtables_bytes",
+  "swapents",
+  "oom_adj",
+  "oom_score_adj",
+  "name",
+]);
+
+/** Whether every word of a header, or of its beginning, is a column. */
+export function hasKnownColumns(text: string): boolean {
+  const words = text.slice(text.indexOf("]") + 1).trim();
+  return words.split(/ +/).every((word) => COLUMNS.has(word));
+}
+
+/** Whether the name of a row stands where the header has it. */
+export function isAligned(text: string, header: TableHeader): boolean {
+  const row = parseTableRow(text, header);
+  return (
+    row !== null &&
+    header.nameAt !== null &&
+    text.trimEnd().length - row.comm.length === header.nameAt
+  );
 }
 
 export function isTableHeader(text: string): boolean {

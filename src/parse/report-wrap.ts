@@ -12,6 +12,8 @@ import { parseGroup, parseTaskIn } from "./kernel-log-summary.ts";
 import { parseDetailLine, releaseOf } from "./report-detail.ts";
 import { parseReportHeader } from "./report-line.ts";
 import {
+  hasKnownColumns,
+  isAligned,
   isTableHeader,
   isTableRow,
   isWholeRow,
@@ -43,7 +45,7 @@ export function openKind(text: string, table: TableHeader | null): OpenKind | nu
   switch (text.charAt(0)) {
     case "o":
       if (text.startsWith("oom-kill:con")) return /,uid=\d+\s*$/.test(text) ? null : "summary";
-      return FRAGMENT.test(text) ? "fragment" : null;
+      return isFragment(text) ? "fragment" : null;
     case "[":
       if (isTableHeader(text))
         return parseTableHeader(text) === null || !text.trimEnd().endsWith(" name")
@@ -75,13 +77,46 @@ function otherKind(text: string): OpenKind | null {
   if (ZONE.test(text)) return "zone";
   if (/^(?:Node \d+ )?[A-Z]\w{2,8}: \d+\*\d+kB/.test(text))
     return / = \d+kB/.test(text) ? null : "buddy";
-  return FRAGMENT.test(text) ? "fragment" : null;
+  return isFragment(text) ? "fragment" : null;
 }
 
 const ZONE = /^(?:Node \d+ )?(?:active_anon:\d+kB|[A-Z]\w{2,8} free:\d+kB)/;
-/** The head of a line that decides, cut before it can be known. */
-const FRAGMENT =
-  /^(?:Memory cgroup(?: o.{0,20})?|Memory|Out(?: of?)?|Out of [Mm][a-z]*:?(?: [Kk]ill[a-z]*(?: pr[a-z]*)?)?|Memory cgroup out of.{0,30}|Kill(?:ed?)?|Killed p[a-z]*|oom-k[a-z]*|Task(?:s? in)?|Kernel panic.{0,30})\s*$|(?: inv[a-z]*| invoked oom[-a-z]*)\s*$/;
+/** How lines that decide begin: of a part of it the rest stands on the next line. */
+const BEGINNINGS: readonly string[] = [
+  "Memory cgroup out of memory: Killed process ",
+  "Memory cgroup out of memory: Kill process ",
+  "Memory cgroup out of memory: OOM victim ",
+  "Memory cgroup out of memory and no killable processes...",
+  "Out of memory: Killed process ",
+  "Out of memory: Kill process ",
+  "Out of memory: kill process ",
+  "Out of memory: OOM victim ",
+  "Out of memory and no killable processes...",
+  "Out of Memory: Killed process ",
+  "Out of memory (oom_kill_allocating_task): Killed process ",
+  "Out of memory (oom_kill_allocating_task): Kill process ",
+  "No available memory (MPOL_BIND): kill process ",
+  "Killed process ",
+  "Kill process ",
+  "oom-kill:constraint=CONSTRAINT_",
+  "oom_reaper: reaped process ",
+  "Task in /",
+  "Tasks in /",
+  "Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled",
+  "Kernel panic - not syncing: System is deadlocked on memory",
+];
+const HEADER_BEGINNING =
+  /^[^\n]{1,45} (?:inv[a-z]*|invoked oom[-a-z]*:?(?: g[a-z_]*=?(?:0x?)?)?)\s*$/;
+
+function isFragment(text: string): boolean {
+  const start = text.trimEnd();
+  // Prose begins with "Out" and "Task", too; it does no harm, only the next line can make it a line of a report.
+  if (start.length < 3) return false;
+  return (
+    BEGINNINGS.some((whole) => whole.startsWith(start) && whole.trimEnd() !== start.concat(".")) ||
+    HEADER_BEGINNING.test(text)
+  );
+}
 
 function isKillStart(text: string): boolean {
   const line = parseKillLine(text);
@@ -110,8 +145,7 @@ const JOINS: Readonly<Record<OpenKind, Join>> = {
   header: joinHeader,
   "task-in": joinTaskIn,
   group: (open, piece) => best(open, piece, (text) => (parseGroup(text) === null ? 0 : 1)),
-  "table-header": (open, piece, own) =>
-    !own && /^[a-z_]+(?: +[a-z_]+)*\s*$/.test(piece) ? `${open.trimEnd()} ${piece}` : null,
+  "table-header": (open, piece, own) => (own ? null : joinTableHeader(open, piece)),
   row: joinRow,
   zone: (open, piece, own) => (!own && VALUES.test(piece) ? `${open.trimEnd()} ${piece}` : null),
   buddy: (open, piece, own) =>
@@ -169,6 +203,65 @@ function killScore(text: string): number {
     score += 1;
   }
   return score;
+}
+
+/** Kinds that may be broken into more pieces than two, anywhere: what is missing comes until the line is whole. */
+const GROWING: ReadonlySet<OpenKind> = new Set([
+  "summary",
+  "kill",
+  "header",
+  "task-in",
+  "group",
+  "fragment",
+]);
+
+export function mayGrow(kind: OpenKind): boolean {
+  return GROWING.has(kind);
+}
+
+/** More joints than these are all broken in the same way. */
+const MAX_JOINTS = 5;
+
+/**
+ * The pieces as one line that is whole, or `null`. A terminal breaks anywhere, a mail program at blanks, and a blank at
+ * the edge is lost: of all ways to join the one with the fewest blanks that makes a line of the kernel's.
+ */
+export function wholeLine(open: string, pieces: readonly string[]): string | null {
+  const length = pieces.reduce((sum, piece) => sum + piece.length + 1, open.length);
+  if (length > MAX_JOINED_CHARACTERS) return null;
+  const ways = pieces.length > MAX_JOINTS ? [0, -1] : WAYS.slice(0, 2 ** pieces.length);
+  const texts = ways
+    .toSorted((a, b) => blanks(a) - blanks(b))
+    .map((way) => joined(open, pieces, way));
+  return texts.find(isWhole) ?? null;
+}
+
+const WAYS = Array.from({ length: 2 ** MAX_JOINTS }, (_none, way) => way);
+
+function blanks(way: number): number {
+  return way === 0 ? 0 : 1 + blanks(way & (way - 1));
+}
+
+/** Bit by bit of `way`: whether a blank stands at the joint. */
+function joined(open: string, pieces: readonly string[], way: number): string {
+  return pieces.reduce(
+    (text, piece, joint) => ((way >> joint) & 1 ? `${text.trimEnd()} ${piece}` : text + piece),
+    open,
+  );
+}
+
+function isWhole(text: string): boolean {
+  if (text.startsWith("oom-kill:con")) return /,uid=\d+\s*$/.test(text);
+  if (text.startsWith("Tasks in /")) return parseGroup(text) !== null;
+  if (text.startsWith("Task in /")) return parseTaskIn(text) !== null;
+  if (/ and no killable processes\.\.\.$/.test(text)) return true;
+  if (/^(?:Memory cgroup out|Out) of |^Killed process/.test(text))
+    return /oom_score_adj:-?\d+$|or sacrifice child$|or a child$|Skip killing the task$/.test(text);
+  return (
+    /, oom_score_adj=-?\d+$/.test(text) ||
+    /^oom_reaper: reaped process .*shmem-rss:\d+kB$/.test(text) ||
+    /panic_on_oom is enabled$|deadlocked on memory$/.test(text)
+  );
 }
 
 function lineScore(text: string): number {
@@ -234,6 +327,13 @@ function growTaskIn(open: string, piece: string): string | null {
     : null;
 }
 
+/** A terminal breaks inside the names of columns, mail between them. */
+function joinTableHeader(open: string, piece: string): string | null {
+  if (!/^[a-z_]+(?: +[a-z_]+)*\s*$/.test(piece)) return null;
+  const ways = [open + piece, `${open.trimEnd()} ${piece}`];
+  return ways.find(hasKnownColumns) ?? null;
+}
+
 function joinRow(
   open: string,
   piece: string,
@@ -241,8 +341,9 @@ function joinRow(
   table: TableHeader | null,
 ): string | null {
   if (own || table === null || isTableRow(piece)) return null;
-  const spaced = `${open.trimEnd()} ${piece}`;
-  return isWholeRow(spaced, table) ? spaced : null;
+  const ways = [open + piece, `${open.trimEnd()} ${piece}`].filter((way) => isWholeRow(way, table));
+  // The kernel pads its columns: a name stands below `name`, but for numbers that are too long for theirs.
+  return ways.find((way) => isAligned(way, table)) ?? ways.at(-1) ?? null;
 }
 
 function joinStats(open: string, piece: string, own: boolean): string | null {
