@@ -293,7 +293,7 @@ function joinHeader(open: string, piece: string, own: boolean): string | null {
   if (own) return null;
   if (HEADER_KEY.test(piece)) return `${open.trimEnd()} ${piece}`;
   if (/ invoked\s*$/.test(open))
-    return piece.startsWith("oom-killer: ") ? `${open.trimEnd()} ${piece}` : null;
+    return piece.startsWith("oom-killer:") ? `${open.trimEnd()} ${piece}` : null;
   return best(open, piece, headerScore);
 }
 
