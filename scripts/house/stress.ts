@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { LabContainerd, whyNoContainerd } from "../../lab/containerd.ts";
 import { type ContainerDeath, PodStorm } from "../../lab/pod-storm.ts";
@@ -64,6 +64,7 @@ function readState(): State {
 }
 
 function keep(state: State): void {
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, `${JSON.stringify(state, null, 1)}\n`);
   renameSync(`${path}.new`, path);
 }
@@ -133,7 +134,10 @@ async function main(): Promise<void> {
     return say(`--pods and --rounds take 1 to 1000.\n${USAGE}`);
   }
   const why = whyNoContainerd();
-  if (why !== null) throw new Error(why);
+  if (why !== null) {
+    process.exitCode = 1;
+    return say(`Cannot run here: ${why}.`);
+  }
   let stopped = false;
   process.once("SIGINT", () => {
     stopped = true;
