@@ -171,7 +171,10 @@ export class EngineMemory {
     if (finishedMicroseconds === null) return told;
     const isHistory = isNew && (tellsEndsSince === null || finishedMicroseconds <= tellsEndsSince);
     const { exitCode, oomKilled } = inspect;
-    const ended = this.#end(known, { at: finishedMicroseconds, exitCode, oomKilled });
+    const end = isEndTold(inspect)
+      ? { at: finishedMicroseconds, exitCode, oomKilled }
+      : { at: look.at, exitCode: null, oomKilled: null };
+    const ended = this.#end(known, end);
     return [...told, ...(isHistory ? [] : ended)];
   }
 
@@ -304,10 +307,19 @@ function isNextRun(known: Known, { action, wallMicroseconds }: DockerEvent): boo
   return wallMicroseconds > (startedAt ?? 0) + TOLD_MICROSECONDS;
 }
 
+/**
+ * Whether the end that the inspect tells is of the run whose start it tells, and not of the run before. The stamps of a
+ * process that ends at once may be in the wrong order.
+ */
+function isEndTold({ startedMicroseconds, finishedMicroseconds }: DockerInspect): boolean {
+  return (finishedMicroseconds ?? 0) >= (startedMicroseconds ?? 0) - BEFORE_MICROSECONDS;
+}
+
 /** Whether the inspect tells of the end that the event of `diedAt` told of, and not of a later run. */
 function isEndOf(known: Known, inspect: DockerInspect, diedAt: number): boolean {
   const { running, startedMicroseconds, finishedMicroseconds } = inspect;
   if (running || startedMicroseconds === null || finishedMicroseconds === null) return false;
+  if (!isEndTold(inspect)) return false;
   if (finishedMicroseconds > diedAt) return false;
   return known.startedAt === null || startedMicroseconds <= known.startedAt;
 }

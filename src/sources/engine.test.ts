@@ -147,6 +147,23 @@ describe("a daemon that was away", () => {
     assert.deepEqual(exitsOf(second).map(ending), ["null of 10, oom null", "9 of null, oom null"]);
   });
 
+  test("an end of which the daemon has only that of the life before", async (t) => {
+    const fake = await engine(t);
+    const one = fake.create(1);
+    fake.run(one, 10);
+    const source = sourceOf(fake);
+    const first = await follow(t, source);
+    await fake.stop();
+    await assert.rejects(first.end);
+    fake.end(one, 137, true);
+    one.finishedAt = (one.startedAt ?? 0) - 5_000_000;
+    await fake.start();
+    const second = await follow(t, source, first.cursors.at(-1));
+    assert.deepEqual(exitsOf(second).map(ending), ["null of 10, oom null"]);
+    const at = exitsOf(second)[0]?.at.wallMicroseconds ?? 0;
+    assert.ok(at >= (one.startedAt ?? 0));
+  });
+
   test("another process of ours goes on from the cursor", async (t) => {
     const fake = await engine(t);
     const [before, meanwhile] = [fake.create(1), fake.create(2)];
