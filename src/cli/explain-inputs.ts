@@ -22,13 +22,8 @@ export type Input =
 const ID = /^[0-9a-z][0-9a-z-]{0,63}$/i;
 const PATTERN = /[*?[{]/;
 
-/** What to read, in the order of the words; no words are standard input. Throws `CliError` for a directory or nothing there. */
-export function resolveInputs(context: Context, words: readonly string[]): readonly Input[] {
-  if (words.length === 0) return [standardInput(context)];
-  return words.flatMap((word) => resolve(context, word));
-}
-
-function resolve(context: Context, word: string): readonly Input[] {
+/** What a word means; several files for a pattern. Throws `CliError` for a directory or nothing there. */
+export function resolveInput(context: Context, word: string): readonly Input[] {
   if (word === "-") return [standardInput(context)];
   const facts = lookAt(context.texts, word);
   if (facts !== null) return [input(word, facts)];
@@ -87,6 +82,7 @@ function matches(texts: Texts, pattern: string): readonly Input[] {
 
 /** A sentence for a file that cannot be read. */
 export function unreadable(name: string, error: unknown): CliError {
+  if (error instanceof CliError) return error;
   if (!(error instanceof HostError)) throw error;
   const why = REASONS[error.code] ?? error.message;
   return new CliError("E_INPUT", `'${name}' cannot be read: ${why}.`);
@@ -98,3 +94,19 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a directory; name its files",
   EIO: "the disk reports an error",
 };
+
+/** First bytes of files that hold a log but are no text, and what makes them one. */
+const FORMS: readonly (readonly [string, string])[] = [
+  ["LPKSHHRH", "it is a journal: journalctl --file FILE -o json | oomwitness explain"],
+  ["\xfd7zXZ\0", "it is packed with xz: xz -dc FILE | oomwitness explain"],
+  ["BZh", "it is packed with bzip2: bzip2 -dc FILE | oomwitness explain"],
+  ["PK\x03\x04", "it is a zip archive: unzip -p FILE | oomwitness explain"],
+];
+
+/** Throws when a file begins as one that is no text. */
+export function checkForm(name: string, start: Uint8Array): void {
+  const head = String.fromCharCode(...start.subarray(0, 8));
+  const [, advice] = FORMS.find(([magic]) => head.startsWith(magic)) ?? [];
+  if (advice === undefined) return;
+  throw new CliError("E_INPUT", `'${name}' is no text: ${advice.replace("FILE", name)}`);
+}

@@ -88,10 +88,32 @@ test("a packed file that is cut off gives what it has, and the fault is said", a
 
 test("a directory, and what is not there, are refused in one sentence", async () => {
   mkdirSync(path.join(directory, "logs"), { recursive: true });
-  await assert.rejects(explain(path.join(directory, "logs")), /'.*logs' is a directory: name its/);
-  await assert.rejects(explain(path.join(directory, "no.log")), /there is no file '.*no\.log'/);
-  await assert.rejects(explain(path.join(directory, "no*")), /no file matches/);
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ["logs", /E_INPUT: '.*logs' is a directory: name its files, such as '.*logs\/\*'\.$/],
+    ["no.log", /E_INPUT: there is no file '.*no\.log'\.$/],
+    ["no*", /E_INPUT: no file matches '.*no\*'\.$/],
+  ];
+  for (const [name, line] of refused) {
+    const { status, out, errors } = await explain("--list", path.join(directory, name), one);
+    assert.equal(status, 1);
+    assert.equal(errors.length, 1);
+    assert.match(errors[0] ?? "", line);
+    // The others are read all the same.
+    assert.match(out, /hog\[101\]/);
+  }
   await assert.rejects(explain("--json", "--markdown", one), /exclude each other/);
+});
+
+test("a journal, or a file packed otherwise, is refused with what to do", async () => {
+  const journal = file("system.journal", Buffer.from("LPKSHHRH\0\0\0"));
+  const packed = file("kern.log.xz", Buffer.from("\xfd7zXZ\0\0", "latin1"));
+  const { status, errors } = await explain(journal, packed);
+  assert.equal(status, 1);
+  assert.match(
+    errors[0] ?? "",
+    /journalctl --file .*system\.journal -o json \| oomwitness explain$/,
+  );
+  assert.match(errors[1] ?? "", /xz -dc .*kern\.log\.xz \| oomwitness explain$/);
 });
 
 test("nothing found: one line on standard error and status 1", async () => {

@@ -5,7 +5,7 @@ import { safeJson } from "../sinks/json-line.ts";
 import { localOffsetMinutes } from "./console.ts";
 import type { Context } from "./environment.ts";
 import { CliError, describeError, type ExitStatus } from "./errors.ts";
-import { type Input, resolveInputs, unreadable } from "./explain-inputs.ts";
+import { checkForm, type Input, resolveInput, unreadable } from "./explain-inputs.ts";
 import { explainMarkdown, explainPage } from "./explain-page.ts";
 import { TextScanner } from "./explain-scan.ts";
 import { isUserspaceWanted, isWanted, type Selection, selectionOf } from "./explain-select.ts";
@@ -59,11 +59,27 @@ class Explaining {
   }
 
   async run(words: readonly string[]): Promise<ExitStatus> {
-    for (const input of resolveInputs(this.#context, words)) {
-      if (!this.#gone) await this.#input(input);
+    for (const word of words.length === 0 ? ["-"] : words) {
+      for (const input of this.#resolve(word)) if (!this.#gone) await this.#input(input);
     }
     this.#print();
     return this.#end();
+  }
+
+  /** One word that means nothing does not keep the others from being read. */
+  #resolve(word: string): readonly Input[] {
+    try {
+      return resolveInput(this.#context, word);
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): readonly [] {
+    this.#context.console.progress(null);
+    this.#context.console.error(describeError(error).line);
+    this.#failed = true;
+    return [];
   }
 
   async #input(input: Input): Promise<void> {
@@ -72,10 +88,7 @@ class Explaining {
         await this.#kill(storedKill(this.#context, this.#options, input.id), null);
       } else await this.#text(input);
     } catch (error) {
-      const known = input.kind === "id" ? error : unreadable(input.name, error);
-      this.#context.console.progress(null);
-      this.#context.console.error(describeError(known).line);
-      this.#failed = true;
+      this.#fail(input.kind === "id" ? error : unreadable(input.name, error));
     }
   }
 
@@ -87,7 +100,10 @@ class Explaining {
     };
     const progress = this.#progressOf(input);
     try {
+      let first = true;
       for await (const piece of this.#pieces(input)) {
+        if (first) checkForm(input.name, piece);
+        first = false;
         await take(scanner.push(piece));
         progress(piece.length);
         if (this.#gone) return;
