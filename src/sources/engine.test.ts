@@ -146,7 +146,9 @@ describe("a daemon that was away", () => {
     await eventually("the third life", () => lastOf(second, one.id)?.mainPid === 30);
     assert.deepEqual(exitsOf(second).map(ending), ["null of 10, oom null", "9 of null, oom null"]);
   });
+});
 
+describe("ends that a daemon half forgot", () => {
   test("an end of which the daemon has only that of the life before", async (t) => {
     const fake = await engine(t);
     const one = fake.create(1);
