@@ -102,7 +102,12 @@ function tryContainers(found: Found): void {
     for (const { id, podUid } of containers.failures) {
       for (const kill of found().killsAt(`${slicesOf(podUid)}/cri-containerd-${id}.scope`)) {
         assert.deepEqual([kill.container?.id, kill.pod?.uid], [id, podUid]);
-        assert.notEqual(kill.visibility, "invisible", "there was nobody to outlive it");
+        // Whoever is killed there would have become the main process.
+        assert.deepEqual([kill.victim.main, kill.visibility], [true, "visible"]);
+        const verdicts = found()
+          .exitsOf(id)
+          .map(({ verdict }) => verdict);
+        assert.deepEqual(verdicts, ["oom-unreported"], "a failed start");
       }
     }
     t.diagnostic(`${containers.deaths.length} of ${containers.deaths.length}, none missed`);

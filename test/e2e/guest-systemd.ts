@@ -78,8 +78,8 @@ async function start(
     } catch (error) {
       failures.push({ id, pod: pod.name, podUid: pod.uid, error: String(error) });
       say(`not started: ${String(error).slice(-150)}`);
+      // It stays, as with a kubelet, so that everybody can ask what became of it.
       if (failed + 1 === START_ATTEMPTS) throw error;
-      await pods.remove(id);
     }
   }
 }
