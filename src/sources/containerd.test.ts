@@ -148,6 +148,34 @@ test(
   },
 );
 
+for (const create of [createContainerdSource, createCriSource]) {
+  test(
+    `${create.name}: stops within 1 s, also before it is up, and keeps no socket`,
+    here,
+    async () => {
+      const sockets = openSockets();
+      const hostile = ["", "/", "/\0", "/\ud800", `/${"long/".repeat(2000)}`];
+      const source = create(options());
+      source.poke?.(hostile);
+      for (const isUp of [true, false]) {
+        const running = startSource(source);
+        if (isUp) await running.upOrEnd;
+        source.poke?.(hostile);
+        const before = performance.now();
+        assert.deepEqual(await running.stop(), { kind: "stopped" });
+        assert.ok(performance.now() - before < 1000);
+        assert.equal(running.notes.length, isUp ? 1 : 0);
+      }
+      source.poke?.(hostile);
+      await eventually("sockets given back", () => openSockets() <= sockets);
+    },
+  );
+}
+
+function openSockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "PipeWrap").length;
+}
+
 test("a closed connection stays closed", here, async () => {
   const connection = await createHost().grpc.connect(containerd.socket);
   const calls = { timeoutMilliseconds: 5_000, signal: new AbortController().signal };
