@@ -130,6 +130,31 @@ test("lines of others between those of a report change no kill", () => {
   );
 });
 
+test("logs of two machines, line by line into each other, tell what each tells alone", () => {
+  const order = fc.infiniteStream(fc.boolean());
+  const form = STYLES.find(({ name }) => name === "syslog") ?? STYLES[0];
+  fc.assert(
+    fc.property(log, log, order, (first, second, turns) => {
+      const texts = [first, second].map(({ lines }, index) =>
+        (form?.write(lines) ?? "").replaceAll(" worker-3 ", ` worker-${index} `),
+      );
+      const [left, right] = texts.map((text) => text.split("\n").slice(0, -1).toReversed());
+      const mixed: string[] = [];
+      while ((left?.length ?? 0) + (right?.length ?? 0) > 0) {
+        const queue = turns.next().value === true ? left : right;
+        const line = queue?.pop();
+        if (line !== undefined) mixed.push(line);
+      }
+      const together = factsOf(readText(mixed.join("\n")));
+      const apart = texts.flatMap((text) => factsOf(readText(text)) as unknown[]);
+      const sorted = (facts: unknown) =>
+        (facts as unknown[]).map((fact) => JSON.stringify(fact)).toSorted();
+      assert.deepEqual(sorted(together), sorted(apart));
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test("several logs in one text are told in their order", () => {
   const noise = fc.integer({ min: 0, max: 300 });
   fc.assert(

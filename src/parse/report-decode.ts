@@ -170,6 +170,7 @@ export class LineDecoder {
         wallMicroseconds: line.wallMicroseconds ?? json.wallMicroseconds,
         uptimeSeconds: line.uptimeSeconds ?? uptime,
         origin: line.origin ?? json.origin,
+        host: line.host ?? json.host,
         // Docker's record is a line of a log, but a wrapped one stays wrapped inside it.
         prefixed: line.prefixed || json.origin === "kernel",
       }));

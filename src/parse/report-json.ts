@@ -13,6 +13,7 @@ export interface JsonText {
   readonly wallMicroseconds: number | null;
   readonly uptimeSeconds: number | null;
   readonly origin: "kernel" | "user" | null;
+  readonly host: string | null;
 }
 
 const MESSAGE_KEYS = [
@@ -28,6 +29,7 @@ const MESSAGE_KEYS = [
 ];
 const NESTED_KEYS = ["jsonPayload", "_source", "fields", "result", "data"];
 const NAME_KEYS = ["SYSLOG_IDENTIFIER", "syslog_identifier", "ident", "appname", "program"];
+const HOST_KEYS = ["_HOSTNAME", "host", "hostname"];
 const TIME_KEYS = ["time", "@timestamp", "timestamp", "ts"];
 const MAX_JSON_CHARACTERS = 262_144;
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -65,6 +67,7 @@ function fromFields(fields: Fields): JsonText | null {
     wallMicroseconds: wallOf(fields),
     uptimeSeconds: uptimeOf(fields),
     origin: originOf(fields),
+    host: hostOf(fields),
   };
 }
 
@@ -91,6 +94,14 @@ function originOf(fields: Fields): "kernel" | "user" | null {
   for (const key of NAME_KEYS) {
     const name = fields[key];
     if (typeof name === "string" && name !== "") return name === "kernel" ? "kernel" : "user";
+  }
+  return null;
+}
+
+function hostOf(fields: Fields): string | null {
+  for (const key of HOST_KEYS) {
+    const host = fields[key];
+    if (typeof host === "string" && host !== "") return host.slice(0, 255);
   }
   return null;
 }
@@ -129,7 +140,7 @@ function readMember(line: string): JsonText | null {
 }
 
 function plain(text: string): JsonText {
-  return { text, wallMicroseconds: null, uptimeSeconds: null, origin: null };
+  return { text, wallMicroseconds: null, uptimeSeconds: null, origin: null, host: null };
 }
 
 function unescapeString(text: string): string {

@@ -24,6 +24,8 @@ export interface PrefixedText {
   readonly uptimeSeconds: number | null;
   /** `user`: another program wrote it. `null`: nobody is named. */
   readonly origin: "kernel" | "user" | null;
+  /** The machine that wrote it, when the prefix names one. */
+  readonly host: string | null;
   /** A time or the kernel's name stood before it: it begins a line of the log. */
   readonly prefixed: boolean;
   /** The kernel says that it continues a line (flag `c`). */
@@ -38,6 +40,7 @@ interface State {
   wall: number | null;
   uptime: number | null;
   origin: "kernel" | "user" | null;
+  host: string | null;
   prefixed: boolean;
   timed: boolean;
   piece: boolean;
@@ -56,6 +59,7 @@ export function readPrefix(line: string, clock: LogClock = NO_CLOCK): PrefixedTe
     wall: null,
     uptime: null,
     origin: null,
+    host: null,
     prefixed: false,
     timed: false,
     piece: false,
@@ -72,6 +76,7 @@ export function readPrefix(line: string, clock: LogClock = NO_CLOCK): PrefixedTe
     wallMicroseconds: state.wall,
     uptimeSeconds: state.uptime,
     origin: state.origin,
+    host: state.host,
     prefixed: state.prefixed,
     piece: state.piece,
     dug: state.dug,
@@ -227,14 +232,16 @@ function stream(state: State): boolean {
 }
 
 const KERNEL_TAG =
-  /^(?:[\w.@-]{1,253}(?::\d{1,5})? +)?(?:kern\.[a-z]{3,7} +)?(?:kernel|kern|klogd|kmsg|dmesg)(?:\[\d{1,10}\])?:(?: |$|(?=\S))/;
-const KERNEL_FIELDS = /^\S{1,255} kernel \S{1,128} \S{1,32} (?:-|\[[^\]]{0,200}\]) ?/;
+  /^(?:([\w.@-]{1,253})(?::\d{1,5})? +)?(?:kern\.[a-z]{3,7} +)?(?:kernel|kern|klogd|kmsg|dmesg)(?:\[\d{1,10}\])?:(?: |$|(?=\S))/;
+const KERNEL_FIELDS = /^(\S{1,255}) kernel \S{1,128} \S{1,32} (?:-|\[[^\]]{0,200}\]) ?/;
 
 function kernelTag(state: State): boolean {
   if (state.origin === "user") return false;
   const match = take(state, KERNEL_TAG) ?? (state.timed ? take(state, KERNEL_FIELDS) : null);
   if (match === null) return false;
   state.origin = "kernel";
+  // OpenWrt's logread names the facility where others name the machine.
+  if (match[1] !== undefined && !/^kern\.[a-z]{3,7}$/.test(match[1])) state.host ??= match[1];
   state.prefixed = true;
   state.timed = false;
   return true;

@@ -1,8 +1,7 @@
 import type { ReportEvent } from "../model/report.ts";
-import { ReportAssembler } from "./report-assembler.ts";
-import { LineDecoder, type LogLine, MAX_RAW_CHARACTERS } from "./report-decode.ts";
-import { LineJoiner, type WholeLine } from "./report-joiner.ts";
+import { LineDecoder, MAX_RAW_CHARACTERS } from "./report-decode.ts";
 import { INTERESTING } from "./report-known.ts";
+import { Machines } from "./report-machines.ts";
 import { type LogClock, NO_CLOCK } from "./report-stamp.ts";
 
 /** Lines before an interesting one that may be the first half of it. */
@@ -14,8 +13,7 @@ const LINES_BEFORE = 2;
  */
 export class ReportReader {
   readonly #decoder: LineDecoder;
-  readonly #joiner = new LineJoiner();
-  readonly #assembler = new ReportAssembler();
+  readonly #machines = new Machines();
   #number = 0;
   /** The last lines that were passed over. */
   #before: string[] = [];
@@ -27,7 +25,7 @@ export class ReportReader {
 
   /** Nothing is open: lines without `INTERESTING` in or two lines after them may be left out, if counted by `skip`. */
   get idle(): boolean {
-    return !(this.#assembler.busy || this.#joiner.waiting || this.#decoder.waiting);
+    return !(this.#machines.busy || this.#decoder.waiting);
   }
 
   /** So many lines were left out. */
@@ -53,28 +51,19 @@ export class ReportReader {
 
   end(): readonly ReportEvent[] {
     const lines = this.#decoder.end();
-    const events = lines.flatMap((line) => this.#join(line));
-    return [...events, ...this.#assemble(this.#joiner.end()), ...this.#assembler.end()];
+    const events = lines.flatMap((line) => this.#machines.push(line));
+    return [...events, ...this.#machines.end()];
   }
 
   #read(text: string, number: number): readonly ReportEvent[] {
     if (text.length > MAX_RAW_CHARACTERS && INTERESTING.test(text)) {
-      this.#assembler.problem(
+      this.#machines.problem(
         number,
         `longer than ${MAX_RAW_CHARACTERS} characters: its end is not read.`,
       );
     }
     const lines = this.#decoder.push(text, number);
-    return lines.length === 0 ? NONE : lines.flatMap((line) => this.#join(line));
-  }
-
-  #join(line: LogLine): readonly ReportEvent[] {
-    return this.#assemble(this.#joiner.push(line));
-  }
-
-  #assemble(lines: readonly WholeLine[]): readonly ReportEvent[] {
-    if (lines.length === 0) return NONE;
-    return lines.flatMap((line) => this.#assembler.push(line));
+    return lines.length === 0 ? NONE : lines.flatMap((line) => this.#machines.push(line));
   }
 }
 
