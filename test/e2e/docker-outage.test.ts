@@ -89,13 +89,15 @@ test("dockerd killed and restarted in the middle of a storm", { skip }, async (t
   await sleep(500);
   await docker.startDaemon();
   await heard();
-  let [kills, exits] = [0, 0];
-  for (const { actor, id } of started) {
-    await over(actor, id);
-    await assertTold(actor, id, truthOf(actor));
-    kills += agent.told(id).kills.length;
-    exits += agent.told(id).exits.length;
-  }
+  await Promise.all(
+    started.map(async ({ actor, id }) => {
+      await over(actor, id);
+      await assertTold(actor, id, truthOf(actor));
+    }),
+  );
+  const told = started.map(({ id }) => agent.told(id));
+  const kills = told.reduce((sum, one) => sum + one.kills.length, 0);
+  const exits = told.reduce((sum, one) => sum + one.exits.length, 0);
   await agent.agent.settle();
   const { unaccounted } = await agent.agent.ledger();
   assert.equal(unaccounted, 0);

@@ -81,7 +81,9 @@ describe("Docker: limits, restarts, removals", { skip, concurrency: 3 }, () => {
     const id = await underLimit(parent, 12);
     const told = await agent.expect(id, 1, 1);
     assertKills(told, { id, name: "under", main: true, scope: "ancestor" });
-    assert.equal(told.kills[0]?.limit.cgroup, parent);
+    const limit = told.kills[0]?.limit;
+    if (limit?.constraint === null) t.diagnostic("the kernel's log had no room for its limit");
+    else assert.equal(limit?.cgroup, parent);
     const reported = (await docker.run("inspect", "--format={{.State.OOMKilled}}", id)) === "true";
     assertExit(told, { exitCode: 137, verdict: reported ? "oom-killed" : "oom-unreported" });
   });
@@ -137,7 +139,9 @@ function assertKills({ kills }: Told, expected: Expected): void {
     assert.equal(kill.container?.name, name, seen);
     assert.equal(kill.container?.image, "oomwitness/bomb:1", seen);
     assert.equal(kill.victim.main, main, seen);
-    assert.equal(kill.limit.scope, scope, seen);
+    // The kernel names the limit of ten kills in five seconds, whoever's; a container's own is concluded, if it is the only one.
+    const isNamed = kill.limit.constraint !== null;
+    assert.equal(kill.limit.scope, isNamed ? scope : null, seen);
     assert.ok(kill.witnesses.includes("docker"), seen);
     if (main) assert.equal(kill.visibility, "visible", seen);
   }

@@ -80,7 +80,9 @@ function assertKills(
     assert.equal(kill.container?.runtime, "podman", seen);
     assert.equal(kill.container?.name, expected.name, seen);
     assert.equal(kill.victim.main, expected.main, seen);
-    assert.equal(kill.limit.scope, "container", seen);
+    // The kernel names the limit of ten kills in five seconds, whoever's.
+    const isNamed = kill.limit.constraint !== null;
+    assert.equal(kill.limit.scope, isNamed ? "container" : null, seen);
     assert.ok(kill.witnesses.includes("podman"), seen);
   }
 }
