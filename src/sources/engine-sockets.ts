@@ -13,8 +13,8 @@ export interface UsualPlaces {
   readonly others: readonly string[];
 }
 
-/** Rootless daemons looked at, one a user. */
-const MAX_USERS = 100;
+/** Rootless daemons looked at, one a user: the cursor, with one entry each, must stay below 4 KiB. */
+const MAX_USERS = 30;
 
 /**
  * Sockets that exist, the system's first, each once (`/var/run` is `/run`). Where the host's /proc is mounted elsewhere,
