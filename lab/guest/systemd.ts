@@ -33,7 +33,8 @@ export function makeSystemdDisk(
     });
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    tell(`no Debian ${suite} with systemd (lab/guest/make-systemd ${suite}): ${said.slice(-600)}`);
+    const last = said.split("\n").filter(Boolean).slice(-3).join("; ");
+    tell(`no Debian ${suite} with systemd (lab/guest/make-systemd ${suite}): ${last}`);
   }
   return findSystemdDisk(suite);
 }
