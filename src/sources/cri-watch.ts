@@ -2,7 +2,7 @@ import type { ContainerFacts, RuntimeObservation } from "../model/container.ts";
 import type { Instant } from "../model/time.ts";
 import { identityOfCri, podOfCri } from "../parse/cri-container.ts";
 import { containerCgroup } from "./container-cgroup.ts";
-import type { CriApi, CriContainer, CriStatus } from "./cri-api.ts";
+import type { CriApi, CriStatus } from "./cri-api.ts";
 import { instantAtWall, instantNow } from "./instant.ts";
 import type { SourceContext } from "./source.ts";
 
@@ -12,6 +12,8 @@ const IDLE_MILLISECONDS = 1_500;
 const BUSY_MILLISECONDS = 200;
 const BUSY_FOR_MICROSECONDS = 3_000_000;
 const CONTAINERS_LIMIT = 20_000;
+/** A daemon under load takes its time for each answer, but gives several at once. */
+const ASKED_TOGETHER = 8;
 /** A runtime that comes back first calls an end unknown, and learns of it from its shims a little later. */
 const CAUSE_MICROSECONDS = 5_000_000;
 /** Containers that run are asked about a little later than listed: of a full node that takes a while. */
@@ -30,9 +32,11 @@ export interface CriScope {
 export interface CriKnown {
   facts: ContainerFacts;
   readonly socket: string;
-  phase: CriContainer["phase"] | "sandbox";
+  /** We saw it before it ended: its end is news, whenever it was. */
+  sawAlive: boolean;
   /** Its status was asked for since it runs. */
   asked: boolean;
+  endTold: boolean;
   /** When its end was first told without a cause, monotonic µs; `null`: it was not. */
   causelessSince: number | null;
 }
@@ -78,67 +82,57 @@ export class CriWatch {
     for (const sandbox of sandboxes) {
       const pod = podOfCri(sandbox, null);
       const identity = { name: null, image: null, imageId: null, restarts: null, pod };
-      this.#learn(sandbox.id, "sandbox", { ...identity, sandbox: true }, told);
+      this.#learn(sandbox.id, { ...identity, sandbox: true }, told);
     }
-    const ended: RuntimeObservation[] = [];
+    const ended: CriKnown[] = [];
+    const running: CriKnown[] = [];
     for (const container of containers) {
       seen.add(container.id);
       const identity = identityOfCri(container, bySandbox.get(container.podSandboxId) ?? null);
-      await this.#compare(container, identity, told, ended);
+      const known = this.#learn(container.id, identity, told);
+      if (known === null) continue;
+      known.sawAlive ||= container.phase !== "exited";
+      if (container.phase === "exited" && !known.endTold) ended.push(known);
+      if (container.phase === "running" && !known.asked) running.push(known);
     }
     this.#removed(seen, told);
-    ended.sort((one, other) => one.at.wallMicroseconds - other.at.wallMicroseconds);
-    this.#emit([...told, ...ended]);
+    this.#emit(told);
+    await eachOf(ended, (known) => this.#exited(known));
+    await eachOf(running.slice(0, this.#asking), (known) => this.#running(known));
     this.#asking = ASKED_AT_ONCE;
   }
 
-  async #compare(
-    { id, phase }: CriContainer,
-    identity: Identity,
-    told: RuntimeObservation[],
-    ended: RuntimeObservation[],
-  ): Promise<void> {
-    const before = this.#scope.known.get(id)?.phase ?? null;
-    const known = this.#learn(id, phase, identity, told);
-    if (known === null) return;
-    if (phase === "running" && !known.asked && this.#asking-- > 0) await this.#running(known, told);
-    if (phase === "exited" && before !== phase)
-      await this.#exited(known, before !== null, told, ended);
-  }
-
   /** Since when it runs; where nobody else tells it, also as which process: that makes the runtime work harder. */
-  async #running(known: CriKnown, told: RuntimeObservation[]): Promise<void> {
+  async #running(known: CriKnown): Promise<void> {
     const { id } = known.facts;
     known.asked = true;
-    const status = await this.#api.status(id, this.#api.runtime !== "containerd");
+    const status = await this.#api.status(id, !this.#containerdTells);
     if (status?.phase !== "running") return;
     const { mainPid } = status;
     const { context, procRoot } = this.#scope;
     const { files } = context.host;
     const cgroupPath = mainPid === null ? null : containerCgroup(files, procRoot, mainPid, id);
     known.facts = { ...known.facts, mainPid, cgroupPath, startedAt: this.#startOf(status) };
-    told.push(this.#observation(known.facts));
+    this.#emit([this.#observation(known.facts)]);
   }
 
-  async #exited(
-    known: CriKnown,
-    wasKnown: boolean,
-    told: RuntimeObservation[],
-    ended: RuntimeObservation[],
-  ): Promise<void> {
+  /** containerd tells by its own interface which process is the main one, and at once. */
+  get #containerdTells(): boolean {
+    return this.#api.runtime === "containerd";
+  }
+
+  async #exited(known: CriKnown): Promise<void> {
     const { id, mainPid } = known.facts;
     const status = await this.#api.status(id, false);
     if (status?.phase !== "exited" || this.#awaitsCause(known, status)) return;
+    known.endTold = true;
     const { clock } = this.#scope.context.host;
     known.facts = { ...known.facts, mainPid: null, startedAt: this.#startOf(status) };
-    told.push(this.#observation(known.facts));
-    const { finishedMicroseconds, end } = status;
-    if (!wasKnown && (finishedMicroseconds ?? 0) <= this.#scope.newsSince) return;
-    const at =
-      finishedMicroseconds === null
-        ? instantNow(clock)
-        : instantAtWall(clock, finishedMicroseconds);
-    ended.push({ kind: "exit", source: "cri", at, containerId: id, mainPid, ...end });
+    const told = this.#observation(known.facts);
+    const { finishedMicroseconds: finished, end } = status;
+    if (!known.sawAlive && (finished ?? 0) <= this.#scope.newsSince) return this.#emit([told]);
+    const at = finished === null ? instantNow(clock) : instantAtWall(clock, finished);
+    this.#emit([told, { kind: "exit", source: "cri", at, containerId: id, mainPid, ...end }]);
   }
 
   /** Whether to ask again how it ended. */
@@ -146,9 +140,7 @@ export class CriWatch {
     if (end.exitCode !== null || end.oomReported !== null) return false;
     const now = this.#scope.context.host.clock.monotonicMicroseconds();
     known.causelessSince ??= now;
-    if (now - known.causelessSince > CAUSE_MICROSECONDS) return false;
-    known.phase = "unknown";
-    return true;
+    return now - known.causelessSince <= CAUSE_MICROSECONDS;
   }
 
   #startOf({ startedMicroseconds }: CriStatus): Instant | null {
@@ -157,12 +149,7 @@ export class CriWatch {
   }
 
   /** Keeps it, and tells it when it is new or says something new; `null` when there is no room. */
-  #learn(
-    id: string,
-    phase: CriKnown["phase"],
-    identity: Identity,
-    told: RuntimeObservation[],
-  ): CriKnown | null {
+  #learn(id: string, identity: Identity, told: RuntimeObservation[]): CriKnown | null {
     const { known, context } = this.#scope;
     const before = known.get(id);
     if (before === undefined && known.size >= CONTAINERS_LIMIT) {
@@ -172,16 +159,10 @@ export class CriWatch {
     const rest = { cgroupPath: null, mainPid: null, startedAt: null };
     const runtime = this.#api.runtime;
     const facts = { ...rest, ...before?.facts, id, runtime, ...identity };
-    const now = before ?? {
-      facts,
-      socket: this.#socket,
-      phase,
-      asked: false,
-      causelessSince: null,
-    };
+    const unasked = { sawAlive: false, asked: false, endTold: false, causelessSince: null };
+    const now = before ?? { facts, socket: this.#socket, ...unasked };
     const isNews = before === undefined || !sameIdentity(before.facts, facts);
     now.facts = facts;
-    now.phase = phase;
     known.set(id, now);
     if (isNews) told.push(this.#observation(facts));
     return now;
@@ -221,6 +202,17 @@ export class CriWatch {
       };
     });
   }
+}
+
+async function eachOf<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  const workers = Array.from({ length: Math.min(ASKED_TOGETHER, items.length) }, async () => {
+    for (const item of left) await work(item);
+  });
+  await Promise.all(workers);
 }
 
 type Identity = Omit<ContainerFacts, "id" | "runtime" | "cgroupPath" | "mainPid" | "startedAt">;

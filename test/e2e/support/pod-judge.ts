@@ -203,7 +203,9 @@ function complaint(
     const { name, uid } = pod ?? {};
     return { revision, victim, name, uid, visibility, limit, restarts: container?.restarts };
   });
-  const ends = exits.map(({ at, verdict, exitCode, kills: ids }) => ({
+  const ends = exits.map(({ at, verdict, exitCode, kills: ids, container, pod }) => ({
+    container: { name: container.name, restarts: container.restarts },
+    pod,
     at,
     verdict,
     exitCode,
