@@ -120,7 +120,9 @@ export function unexplainedSteps(
   const places = count.steps.map((step): Place => ({ step, kills: [] }));
   const loose = killTimes.filter((time) => !settle(nearest(places, time, 0), time));
   for (const time of loose) {
-    if (!settle(nearest(places, time, slack), time)) makeRoom(places, time, slack);
+    if (settle(nearest(places, time, slack), time)) continue;
+    // One that came after the last reading need not be in it.
+    if (time <= count.readAt) makeRoom(places, time, slack);
   }
   return places.flatMap(({ step, kills }) => {
     const delta = step.delta - kills.length;
