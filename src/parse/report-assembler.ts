@@ -238,7 +238,10 @@ export class ReportAssembler {
       (kill) =>
         kill.victim.tid === line.tid && (kill.victim.comm === line.comm || line.comm === null),
     );
-    if (same) return pause === null || pause <= MAX_REPORT_SECONDS;
+    if (same) {
+      const since = pause ?? this.#recent.secondsSince(line.tid, at);
+      return since === null || since <= MAX_REPORT_SECONDS;
+    }
     return open.group !== null && (pause === null || pause <= GROUP_PAUSE_SECONDS);
   }
 
@@ -340,6 +343,9 @@ function seconds(line: WholeLine, kill: ReportKill): number | null {
 }
 
 function isLater(open: ReportDraft, line: WholeLine, thanSeconds: number): boolean {
-  if (line.uptimeSeconds === null || open.uptimeSeconds === null) return false;
-  return Math.abs(line.uptimeSeconds - open.uptimeSeconds) > thanSeconds;
+  const { uptimeSeconds, wallMicroseconds } = line;
+  if (uptimeSeconds !== null && open.uptimeSeconds !== null)
+    return Math.abs(uptimeSeconds - open.uptimeSeconds) > thanSeconds;
+  if (wallMicroseconds === null || open.wallMicroseconds === null) return false;
+  return Math.abs(wallMicroseconds - open.wallMicroseconds) > thanSeconds * 1e6;
 }

@@ -81,11 +81,15 @@ export class LineDecoder {
   }
 
   end(): readonly LogLine[] {
-    const lines: LogLine[] = [];
-    if (this.#soft !== null) lines.push(...this.#decode(this.#soft, this.#softNumber));
-    for (const { text, number } of this.#partial.values())
-      lines.push(...this.#unwrap(text, number, 1));
+    const soft = this.#soft;
     this.#soft = null;
+    const lines = soft === null ? [] : [...this.#decode(soft, this.#softNumber)];
+    // What goes on may hold another record that goes on.
+    for (let depth = 1; depth <= MAX_DEPTH && this.#partial.size > 0; depth++) {
+      const partial = [...this.#partial.values()];
+      this.#partial.clear();
+      for (const { text, number } of partial) lines.push(...this.#unwrap(text, number, depth));
+    }
     this.#partial.clear();
     return lines;
   }

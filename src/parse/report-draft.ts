@@ -65,6 +65,10 @@ export class ReportDraft {
     return this.#first.uptimeSeconds;
   }
 
+  get wallMicroseconds(): number | null {
+    return this.#first.wallMicroseconds;
+  }
+
   /** Something of it is decided already: what follows is another report, or more of a group. */
   get decided(): boolean {
     return this.kills.length > 0 || this.ending !== null || this.skipped;

@@ -46,12 +46,20 @@ export class RecentVictims {
   isJustKilled(tid: number, stamp: Stamp): boolean {
     const victim = this.#victims.get(tid);
     if (victim === undefined) return false;
-    const seconds =
-      difference(victim.uptimeSeconds, stamp.uptimeSeconds) ??
-      difference(victim.wallMicroseconds, stamp.wallMicroseconds, 1e6);
+    const seconds = this.secondsSince(tid, stamp);
     return seconds === null
       ? stamp.number - victim.number <= SAME_VICTIM_LINES
       : seconds <= SAME_VICTIM_SECONDS;
+  }
+
+  /** Since its last line; `null` when it has none, or the lines have no clock in common. */
+  secondsSince(tid: number, { uptimeSeconds, wallMicroseconds }: Stamp): number | null {
+    const victim = this.#victims.get(tid);
+    if (victim === undefined) return null;
+    return (
+      difference(victim.uptimeSeconds, uptimeSeconds) ??
+      difference(victim.wallMicroseconds, wallMicroseconds, 1e6)
+    );
   }
 }
 
