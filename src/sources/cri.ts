@@ -41,7 +41,7 @@ class Memory {
     const { host, stop } = context;
     const configured = this.#options.sockets?.cri;
     const plan = {
-      sockets: () => criSockets(host, configured),
+      sockets: () => criSockets(host, this.#options.procRoot, configured),
       connect: async (socket: string) => {
         const { criApi } = await import("./cri-api.ts");
         return criApi(await host.grpc.connect(socket), stop);

@@ -48,7 +48,8 @@ function look(host: Host, path: string): number | "forbidden" | null {
   }
 }
 
-function hostRoots(procRoot: string): string[] {
+/** Where the host's files may be seen, the nearest first. */
+export function hostRoots(procRoot: string): string[] {
   if (procRoot === "/proc") return [""];
   const beside = procRoot.endsWith("/proc") ? [procRoot.slice(0, -"/proc".length)] : [];
   return ["", ...beside, `${procRoot}/1/root`];

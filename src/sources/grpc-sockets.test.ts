@@ -33,7 +33,7 @@ const EVERYWHERE = {
 
 test("all usual places are looked at", () => {
   assert.equal(containerdSockets(machine(EVERYWHERE), "/proc", undefined).length, 5);
-  const cri = criSockets(machine(EVERYWHERE), undefined);
+  const cri = criSockets(machine(EVERYWHERE), "/proc", undefined);
   assert.equal(cri[0], "/run/crio/crio.sock");
   assert.equal(cri.length, 5, "Docker's own containerd has no pods");
 });
@@ -51,9 +51,28 @@ test("a rootless containerd is found in its own mount namespace", () => {
   assert.deepEqual(containerdSockets(host, "/host/proc", undefined), [inside]);
 });
 
+test("in a container the host's files are looked at beside its /proc, and through its process 1", () => {
+  const beside = "/host/run/k3s/containerd/containerd.sock";
+  const through = "/host/proc/1/root/run/k3s/containerd/containerd.sock";
+  const both = machine({ [beside]: 1, [through]: 1 });
+  assert.deepEqual(containerdSockets(both, "/host/proc", undefined), [beside]);
+  assert.deepEqual(criSockets(machine({ [through]: 1 }), "/host/proc", undefined), [through]);
+  assert.deepEqual(containerdSockets(both, "/proc", undefined), []);
+});
+
+test("what may not be looked at is named, so that it is said", () => {
+  const host = machine({});
+  const inode = (path: string) => {
+    if (path === "/run/crio/crio.sock") throw new Error("EACCES");
+    return null;
+  };
+  const guarded = { ...host, files: { ...host.files, inode } };
+  assert.deepEqual(criSockets(guarded, "/proc", undefined), ["/run/crio/crio.sock"]);
+});
+
 test("a socket that was named is the only one, when it is there", () => {
   const mine = { ...EVERYWHERE, "/mine.sock": 8 };
   assert.deepEqual(containerdSockets(machine(mine), "/proc", "/mine.sock"), ["/mine.sock"]);
   assert.deepEqual(containerdSockets(machine(EVERYWHERE), "/proc", "/mine.sock"), []);
-  assert.deepEqual(criSockets(machine(mine), "/mine.sock"), ["/mine.sock"]);
+  assert.deepEqual(criSockets(machine(mine), "/proc", "/mine.sock"), ["/mine.sock"]);
 });

@@ -1,4 +1,5 @@
 import type { Files, Host } from "../host/host.ts";
+import { hostRoots } from "./engine-sockets.ts";
 
 /** Where containerd listens: by itself, in k3s and RKE2 (and Rancher Desktop), k0s, MicroK8s, and as Docker's own. */
 const CONTAINERD: readonly string[] = [
@@ -22,41 +23,64 @@ export function containerdSockets(
   configured: string | undefined,
 ): string[] {
   if (configured !== undefined) return distinct(host.files, [configured]);
-  return distinct(host.files, [...CONTAINERD, ...rootlessSockets(host, procRoot)]);
+  return nearest(host.files, procRoot, (root) => [
+    ...CONTAINERD.map((path) => root + path),
+    ...rootlessSockets(host, procRoot, root),
+  ]);
 }
 
 /** Sockets that may speak CRI: containerd's, but for Docker's own and rootless ones, CRI-O's and cri-dockerd's. */
-export function criSockets(host: Host, configured: string | undefined): string[] {
+export function criSockets(host: Host, procRoot: string, configured: string | undefined): string[] {
   if (configured !== undefined) return distinct(host.files, [configured]);
   const candidates = CONTAINERD.filter((path) => !path.includes("/docker/"));
-  return distinct(host.files, [...CRI_ALONE, ...candidates]);
+  return nearest(host.files, procRoot, (root) =>
+    [...CRI_ALONE, ...candidates].map((path) => root + path),
+  );
+}
+
+/** What is there in the nearest place where the host's files are seen: the same file is seen through more than one. */
+function nearest(files: Files, procRoot: string, places: (root: string) => string[]): string[] {
+  for (const root of hostRoots(procRoot)) {
+    const found = distinct(files, places(root));
+    if (found.length > 0) return found;
+  }
+  return [];
 }
 
 /** The same socket is often there under two names. */
 function distinct(files: Files, paths: readonly string[]): string[] {
-  const found = new Map<number, string>();
+  const found = new Map<number | string, string>();
   for (const path of paths) {
-    const inode = files.inode(path);
+    const inode = inodeOf(files, path);
     if (inode !== null && !found.has(inode)) found.set(inode, path);
   }
   return [...found.values()].slice(0, SOCKETS_LIMIT);
+}
+
+/** What we may not even look at is there, as far as we know: asking it says that we may not. */
+function inodeOf(files: Files, path: string): number | string | null {
+  try {
+    return files.inode(path);
+  } catch {
+    return path;
+  }
 }
 
 /**
  * A rootless containerd listens at the usual place of its own mount namespace; rootlesskit writes the pid of a process in
  * it to `/run/user/UID/containerd-rootless/child_pid`.
  */
-function rootlessSockets({ files }: Host, procRoot: string): string[] {
-  return usersIn(files).flatMap((user) => {
-    const text = files.tryReadText(`/run/user/${user}/containerd-rootless/child_pid`);
+function rootlessSockets({ files }: Host, procRoot: string, root: string): string[] {
+  return usersIn(files, root).flatMap((user) => {
+    const text = files.tryReadText(`${root}/run/user/${user}/containerd-rootless/child_pid`);
     const pid = /^(\d{1,7})\s*$/.exec(text ?? "")?.[1];
     return pid === undefined ? [] : [`${procRoot}/${pid}/root/run/containerd/containerd.sock`];
   });
 }
 
-function usersIn(files: Files): string[] {
+function usersIn(files: Files, root: string): string[] {
   try {
-    const names = files.list("/run/user").map(({ name }) => name);
+    const names = files.list(`${root}/run/user`).map(({ name }) => name);
     return names.filter((name) => /^\d{1,10}$/.test(name)).slice(0, 100);
   } catch {
     return [];
