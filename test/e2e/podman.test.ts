@@ -94,12 +94,17 @@ async function assertExit(
   verdicts: readonly [string, string],
 ): Promise<void> {
   const [exit] = exits;
-  const id = exit?.container.id ?? "";
+  assert.ok(exit);
+  const { id } = exit.container;
   const said = await podman.run("inspect", "--format={{.State.OOMKilled}}", id);
-  assert.equal(exit?.exitCode, exitCode);
-  assert.equal(exit?.verdict, verdicts[said === "true" ? 0 : 1], agent.describe(id));
+  assert.equal(exit.exitCode, exitCode);
+  if (exit.verdict === "unknown" && agent.isMuddled(exit)) return;
+  // On cgroup v1 runtimes now and then report an OOM kill where a cgroup was removed: then nobody knows.
+  const isFalse = said === "true" && kills.length === 0 && exitCode === 137;
+  const verdict = isFalse ? "unknown" : verdicts[said === "true" ? 0 : 1];
+  assert.equal(exit.verdict, verdict, `${said} ${agent.describe(id)}`);
   assert.deepEqual(
-    exit?.kills,
+    exit.kills,
     kills.map((kill) => kill.id),
   );
 }

@@ -96,17 +96,33 @@ export class ContainerAgent {
       ({ at, exitCode, verdict, kills: named }) =>
         `${at} exit ${exitCode} ${verdict} of ${named.length} kills`,
     );
-    return JSON.stringify([...victims, ...ends, ...this.#homeless(), this.agent.end], null, 1);
+    return JSON.stringify(
+      [...victims, ...ends, ...this.#describeHomeless(), this.agent.end],
+      null,
+      1,
+    );
+  }
+
+  /**
+   * Whether a kill of which nobody knows the place was told around an end: then what ended the container is not known either.
+   * On a machine of its own a test makes none.
+   */
+  isMuddled({ at }: ExitRecord): boolean {
+    const near = (kill: KillRecord) => Math.abs(Date.parse(kill.at) - Date.parse(at)) < 3_000;
+    return this.#homeless().some((kill) => kill.cgroup.path === null && near(kill));
   }
 
   /** Kills of which nobody knows the container: they may be the missing ones. */
-  #homeless(): string[] {
+  #homeless(): KillRecord[] {
     const latest = new Map<string, KillRecord>();
     for (const { record } of this.events) if (record.type === "kill") latest.set(record.id, record);
-    const kills = [...latest.values()].filter(
+    return [...latest.values()].filter(
       ({ container, at }) => container === null && at > this.#startedAt,
     );
-    return kills
+  }
+
+  #describeHomeless(): string[] {
+    return this.#homeless()
       .slice(0, 10)
       .map(
         ({ at, victim, cgroup, attribution, witnesses }) =>
