@@ -76,9 +76,12 @@ async function statusOrNull(
     const input = { containerId, verbose };
     const { status, info } = await connection.call(method.containerStatus, input, options);
     if (status === undefined) return null;
+    const phase = phaseOf(status.state);
+    // Of one that ended at once containerd may not have written down yet that it began.
+    const began = phase === "exited" ? microseconds(status.createdAt) : null;
     return {
-      phase: phaseOf(status.state),
-      startedMicroseconds: microseconds(status.startedAt),
+      phase,
+      startedMicroseconds: microseconds(status.startedAt) ?? began,
       finishedMicroseconds: microseconds(status.finishedAt),
       end: endOfCri(status.exitCode, status.reason),
       mainPid: mainPidOfCri(info),
