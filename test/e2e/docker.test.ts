@@ -85,7 +85,7 @@ describe("Docker: limits, restarts, removals", { skip, concurrency: 3 }, () => {
     const told = await agent.expect(id, 1, 1);
     assertKills(told, { id, name: "under", main: true, scope: "ancestor" });
     const limit = told.kills[0]?.limit;
-    if (limit?.constraint === null) t.diagnostic("the kernel's log had no room for its limit");
+    if (limit?.cgroup === null) t.diagnostic("the kernel's log had no room for its limit");
     else assert.equal(limit?.cgroup, parent);
     const reported = (await docker.run("inspect", "--format={{.State.OOMKilled}}", id)) === "true";
     assertExit(told, { exitCode: 137, verdict: reported ? "oom-killed" : "oom-unreported" });
@@ -143,7 +143,7 @@ function assertKills({ kills }: Told, expected: Expected): void {
     assert.equal(kill.container?.image, "oomwitness/bomb:1", seen);
     assert.equal(kill.victim.main, main, seen);
     // The kernel names the limit of ten kills in five seconds, whoever's; a container's own is concluded, if it is the only one.
-    const isNamed = kill.limit.constraint !== null;
+    const isNamed = kill.limit.cgroup !== null;
     assert.equal(kill.limit.scope, isNamed ? scope : null, seen);
     assert.ok(kill.witnesses.includes("docker"), seen);
     if (main) assert.equal(kill.visibility, "visible", seen);

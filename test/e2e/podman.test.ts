@@ -81,7 +81,7 @@ function assertKills(
     assert.equal(kill.container?.name, expected.name, seen);
     assert.equal(kill.victim.main, expected.main, seen);
     // The kernel names the limit of ten kills in five seconds, whoever's.
-    const isNamed = kill.limit.constraint !== null;
+    const isNamed = kill.limit.cgroup !== null;
     assert.equal(kill.limit.scope, isNamed ? "container" : null, seen);
     assert.ok(kill.witnesses.includes("podman"), seen);
   }
