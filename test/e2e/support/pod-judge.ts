@@ -13,6 +13,8 @@ export interface Judgement {
   /** Containers with exactly one kill. */
   readonly recorded: number;
   readonly rightPod: number;
+  /** With the kubelet's count of restarts, in the kill and in the exit. */
+  readonly rightCount: number;
   /** Main process, seen as such. */
   readonly rightVictim: number;
   /** The container's own limit was hit. */
@@ -29,6 +31,7 @@ export const NOTHING_JUDGED: Judgement = {
   containerdOther: 0,
   recorded: 0,
   rightPod: 0,
+  rightCount: 0,
   rightVictim: 0,
   rightLimit: 0,
   beforeExit: 0,
@@ -64,6 +67,7 @@ export function sum(one: Judgement, other: Judgement): Judgement {
     containerdOther: one.containerdOther + other.containerdOther,
     recorded: one.recorded + other.recorded,
     rightPod: one.rightPod + other.rightPod,
+    rightCount: one.rightCount + other.rightCount,
     rightVictim: one.rightVictim + other.rightVictim,
     rightLimit: one.rightLimit + other.rightLimit,
     beforeExit: one.beforeExit + other.beforeExit,
@@ -138,7 +142,8 @@ function judgeOne(death: ContainerDeath, told: Told, away: boolean): Judgement {
   const [exit] = told.exits;
   const checks = {
     recorded: told.kills.length === 1,
-    rightPod: isOf(death, kill, away) && isOf(death, exit, away),
+    rightPod: isOf(death, kill) && isOf(death, exit),
+    rightCount: [kill, exit].every((told) => isCount(death, told?.container?.restarts, away)),
     rightVictim: kill?.victim.main === true && kill.visibility === "visible",
     rightLimit: kill?.limit.scope === "container" && kill.limit.bytes === LIMIT_BYTES,
     beforeExit:
@@ -162,6 +167,7 @@ function judgeOne(death: ContainerDeath, told: Told, away: boolean): Judgement {
     containerdOther: Number(death.reason !== "OOMKilled" && death.reason !== "Error"),
     recorded: Number(checks.recorded),
     rightPod: Number(checks.rightPod),
+    rightCount: Number(checks.rightCount),
     rightVictim: Number(checks.rightVictim),
     rightLimit: Number(checks.rightLimit),
     beforeExit: Number(checks.beforeExit),
@@ -170,20 +176,23 @@ function judgeOne(death: ContainerDeath, told: Told, away: boolean): Judgement {
   };
 }
 
-function isOf(
-  death: ContainerDeath,
-  told: KillRecord | ExitRecord | undefined,
-  away: boolean,
-): boolean {
+function isOf(death: ContainerDeath, told: KillRecord | ExitRecord | undefined): boolean {
   const { pod, container } = told ?? {};
   return (
     pod?.uid === death.podUid &&
     pod.name === death.pod &&
     pod.namespace === death.namespace &&
     pod.container === death.name &&
-    container?.name === death.name &&
-    (container.restarts === death.attempt || (away && container.restarts === null))
+    container?.name === death.name
   );
+}
+
+function isCount(
+  { attempt }: ContainerDeath,
+  restarts: number | null | undefined,
+  away: boolean,
+): boolean {
+  return restarts === attempt || (away && restarts === null);
 }
 
 /** Memory was the reason, whatever containerd says; and when it says otherwise we say so. */

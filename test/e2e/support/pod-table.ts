@@ -9,6 +9,7 @@ export function table(runtime: string, judged: Judgement): string {
     ["told as killed for memory", containerdOomKilled, judged.recorded],
     ["missed", containerdError + containerdOther, containers - judged.recorded],
     ["with the right pod", "-", judged.rightPod],
+    ["with the count of restarts", "-", judged.rightCount],
     ["as its main process, visible", "-", judged.rightVictim],
     ["with the limit that was hit", "-", judged.rightLimit],
     ["kill told before the exit", "-", judged.beforeExit],
