@@ -166,6 +166,21 @@ const PASTE_STYLES: readonly Style[] = [
       `"stdout_lines": [\n${mapLines((line) => `        ${JSON.stringify(line)},`)(text)}]\n`,
   ),
   over(
+    "logfmt",
+    BARE,
+    mapLines((line) => `time="2026-11-20T23:10:05Z" level=info msg=${JSON.stringify(line)}`),
+  ),
+  over(
+    "a list in YAML",
+    DMESG,
+    mapLines((line) => `      - '${line.replaceAll("'", "''")}'`),
+  ),
+  over(
+    "logcli",
+    BARE,
+    mapLines((line) => `2026-11-20T23:10:05Z {host="worker-3", job="journal"} ${line}`),
+  ),
+  over(
     "CSV",
     SYSLOG,
     mapLines((line) => `"2026-11-20T23:10:05.000Z","worker-3","${line.replaceAll('"', '""')}"`),

@@ -25,6 +25,8 @@ const MESSAGE_KEYS = [
   "text",
   "textPayload",
   "short_message",
+  "_raw",
+  "body",
   "@message",
 ];
 const NESTED_KEYS = ["jsonPayload", "_source", "fields", "result", "data"];

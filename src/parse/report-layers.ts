@@ -4,6 +4,7 @@
  *     | [  100.000101] Mem-Info: |                                             a table of a wiki
  *     "[  100.000101] Mem-Info:",                                              a list of JSON strings (Ansible's stdout_lines)
  *     "2026-11-20T23:10:05Z","worker-3","kernel: Mem-Info:"                    CSV
+ *     level=info msg="Mem-Info:"    - 'Mem-Info:'                             logfmt, a list in YAML
  *     data: {"MESSAGE":…}    \x1e{"MESSAGE":…}    ,{"MESSAGE":…}               streams and arrays of JSON
  *     2024-06-03T08:12:41.100000000Z stdout P half a li                        CRI
  */
@@ -13,7 +14,36 @@ import { parseWallTime } from "./report-stamp.ts";
 export function peelLayer(line: string): string {
   const first = line.trimStart().charAt(0);
   if (first === "|") return wikiCell(line);
-  return first === '"' ? quoted(line) : line;
+  if (first === '"') return quoted(line);
+  if (first === "-") return yamlString(line);
+  return LOGFMT.test(line) ? logfmtMessage(line) : line;
+}
+
+/** A list in YAML: `- '[  100.000101] Mem-Info:'`. */
+function yamlString(line: string): string {
+  const text = line.trim();
+  if (!/^- +'/.test(text) || !text.endsWith("'")) return line;
+  return text.slice(text.indexOf("'") + 1, -1).replaceAll("''", "'");
+}
+
+const LOGFMT = /^(?:time|ts|level)=/;
+
+/** `time="2026-11-20T23:10:05Z" level=info msg="Mem-Info:"`, where nothing says which program wrote it. */
+function logfmtMessage(line: string): string {
+  const text = / msg=("(?:[^"\\]|\\.)*")/.exec(line)?.[1];
+  if (text === undefined) return line;
+  const time = /^(?:time|ts)="?([\dT:.Z+-]{10,40})"? /.exec(line)?.[1];
+  return `${time === undefined ? "" : `${time} `}${unquoted(text) ?? ""}`;
+}
+
+/** The text of a JSON string; `null` when it is none. */
+function unquoted(text: string): string | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" ? value : null;
+  } catch {
+    return null;
+  }
 }
 
 function wikiCell(line: string): string {
@@ -30,12 +60,7 @@ const JSON_STRING = /^\s*("(?:[^"\\]|\\.)*"),?\s*$/;
 function quoted(line: string): string {
   const text = JSON_STRING.exec(line)?.[1];
   if (text === undefined) return line.includes('","') ? csvCell(line) : line;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "string" ? value : line;
-  } catch {
-    return line;
-  }
+  return unquoted(text) ?? line;
 }
 
 /** The last cell: exports of log systems put the message there; its time, when the first one is a time, stays before it. */

@@ -95,6 +95,7 @@ function peel(state: State): boolean {
     (first === 0x5b && bracket(state)) ||
     (first === 0x3c && priority(state)) ||
     (first === 0x3e && take(state, /^(?:> ?)+/) !== null) ||
+    (first === 0x7b && labels(state)) ||
     letterTime(state) ||
     stream(state) ||
     kernelTag(state) ||
@@ -222,6 +223,15 @@ function letterTime(state: State): boolean {
   return true;
 }
 
+/** Loki's, after its time: `{host="worker-3", job="journal"} text`. */
+function labels(state: State): boolean {
+  if (!state.timed) return false;
+  const form = /^\{(?:[\w.-]{1,64}="[^"\n]{0,200}",? ?){1,20}\} ?/;
+  if (take(state, form) === null) return false;
+  state.timed = false;
+  return true;
+}
+
 /** Kubernetes' record of a container: `stdout F text`. */
 function stream(state: State): boolean {
   if (!state.timed) return false;
@@ -292,7 +302,7 @@ function weak(state: State): boolean {
 
 /** Numbers that people and tools put before bare lines; the kernel's own names seldom begin so. */
 function numbered(state: State): void {
-  const match = /^(?:\d{1,7}(?:\t+ *|[:.)|] ?| {1,8})|[-*•│|>] )(?=\S)/.exec(state.rest);
+  const match = /^(?:\d{1,7}(?:\t+ *|[:.)|] ?| {1,8})|[-*•│|>#] )(?=\S)/.exec(state.rest);
   if (match === null) return;
   const rest = state.rest.slice(match[0].length);
   if (!beginsReportLine(rest)) return;
@@ -304,7 +314,7 @@ const STAMP_INSIDE = /\[ *\d{1,10}\.\d{3,9}\](?: ?\[ *[TC]\d{1,9}\])? /;
 const NAME_ONLY = /^[^\n]{1,15} invoked$/;
 /** Forms that no name of 15 bytes can hold. */
 const STRONG =
-  /(?<!emory:)[\s\]:;|>](?=(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: Kill(?:ed)? process \d{1,10}(?:, UID \d+,)? \(|Killed process \d{1,10}(?:, UID \d+,)? \([^\n]{0,64}?\)(?:, UID \d+,)? total-vm:\d|oom-kill:constraint=CONSTRAINT_[A-Z])/;
+  /(?<!emory:)[\s\]:;|>,](?=(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: Kill(?:ed)? process \d{1,10}(?:, UID \d+,)? \(|Killed process \d{1,10}(?:, UID \d+,)? \([^\n]{0,64}?\)(?:, UID \d+,)? total-vm:\d|oom-kill:constraint=CONSTRAINT_[A-Z])/;
 const STRONG_HEADER = /(?:^|\s)(\S{1,15} invoked oom-killer: gfp_mask=0x)/;
 const MAIL = /^(?:Subject|Re|Fwd?|AW|Betreff): /i;
 
