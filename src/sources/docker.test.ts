@@ -7,6 +7,8 @@ import { createDockerSource } from "./docker.ts";
 import { DEFAULT_SOURCE_OPTIONS, type Source } from "./source.ts";
 
 const skip = whyNoDocker() ?? false;
+/** The machine may be busy with other tests. */
+const SLOW = 15_000;
 let docker: LabDocker;
 
 function source(): Source {
@@ -55,7 +57,7 @@ describe("docker, with a real daemon", { skip }, () => {
       ["--name=victim"],
       ["/supervisor", "--kills=0", "--pause=300", "--grow"],
     );
-    await eventually("the exit", () => exitsOf(running, id).length > 0);
+    await eventually("the exit", () => exitsOf(running, id).length > 0, SLOW);
     const known = lastOf(running, id);
     assert.equal(known?.name, "victim");
     assert.equal(known?.image, "oomwitness/bomb:1");
@@ -70,11 +72,11 @@ describe("docker, with a real daemon", { skip }, () => {
     const running = await follow(t, source());
     const words = ["/supervisor", "--kills=0", "--pause=100", "--grow"];
     const id = await docker.start(16, ["--restart=on-failure:2"], words);
-    await eventually("three ends", () => exitsOf(running, id).length === 3, 10_000);
+    await eventually("three ends", () => exitsOf(running, id).length === 3, SLOW);
     const pids = exitsOf(running, id).map(({ mainPid }) => mainPid);
     assert.equal(new Set(pids).size, 3, String(pids));
     assert.ok(!pids.includes(null), String(pids));
-    await eventually("the count", () => lastOf(running, id)?.restarts === 2);
+    await eventually("the count", () => lastOf(running, id)?.restarts === 2, SLOW);
   });
 
   test("a daemon that is killed: what ended meanwhile is told once it is back", async (t) => {
@@ -82,19 +84,23 @@ describe("docker, with a real daemon", { skip }, () => {
     const first = await follow(t, one);
     const dies = await docker.start(16, [], ["/supervisor", "--kills=1", "--pause=1500"]);
     const lives = await docker.start(16, [], ["/supervisor", "--kills=0", "--until-term=0"]);
-    await eventually("both processes", () => isRunning(first, dies) && isRunning(first, lives));
+    await eventually(
+      "both processes",
+      () => isRunning(first, dies) && isRunning(first, lives),
+      SLOW,
+    );
     await docker.stopDaemon("SIGKILL");
     await assert.rejects(first.end, "the outage is told");
     assert.deepEqual(exitsOf(first, dies), []);
     await new Promise((done) => setTimeout(done, 2000));
     await docker.startDaemon();
     const second = await follow(t, one, first.cursors.at(-1));
-    await eventually("the end", () => exitsOf(second, dies).length > 0, 10_000);
+    await eventually("the end", () => exitsOf(second, dies).length > 0, SLOW);
     assert.equal(exitsOf(second, dies)[0]?.exitCode, 0);
     assert.equal(exitsOf(second, dies)[0]?.oomReported, true);
     assert.deepEqual(exitsOf(second, lives), []);
     await docker.run("kill", lives);
-    await eventually("the other end", () => exitsOf(second, lives).length > 0);
+    await eventually("the other end", () => exitsOf(second, lives).length > 0, SLOW);
     assert.equal(exitsOf(second, dies).length, 1);
   });
 });

@@ -8,7 +8,7 @@ import { DEFAULT_SOURCE_OPTIONS, type Source } from "./source.ts";
 
 const skip = whyNoPodman() ?? false;
 /** Podman stamps, stores and writes down an event before it tells it. */
-const SLOW = 10_000;
+const SLOW = 15_000;
 let podman: LabPodman;
 
 function source(): Source {
