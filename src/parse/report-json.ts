@@ -50,7 +50,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parseObject(text: string): Fields | null {
   try {
-    const value: unknown = JSON.parse(text.replace(/[,\]\s]+$/, ""));
+    const value: unknown = JSON.parse(text.slice(0, text.lastIndexOf("}") + 1));
     return isFields(value) ? value : null;
   } catch {
     return null;

@@ -73,3 +73,15 @@ test("a name forges nothing", () => {
     assert.deepEqual([kill?.victim.tid, kill?.victim.comm, others.length], [348, name, 0]);
   }
 });
+
+test("no line costs quadratic time", () => {
+  const ends = ["]", ",", " ", '"', "\\", "|", "\t", "\r", "0", "KB", "=", "(", ",uid=1"];
+  for (const start of ['{"log":"', '"', "| ", "Memory cgroup stats for /x: ", "oom-kill:", ""]) {
+    for (const end of ends) {
+      const began = process.cpuUsage().user;
+      assert.deepEqual(kills([`oom_ ${start}`, start + end.repeat(200_000)]), []);
+      // 0.02 s are usual, quadratic time would take a minute.
+      assert.ok(process.cpuUsage().user - began < 10e6, `${start} … ${end}`);
+    }
+  }
+});
