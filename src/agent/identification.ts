@@ -15,6 +15,7 @@ export class Identification {
   readonly #containers: Containers;
   readonly #metrics: Metrics;
   readonly #runsIn: (cgroup: string) => void;
+  #heard: RuntimeObservation[] = [];
 
   /**
    * `now`: µs, monotonic. Without a state, what ended before now is history. `runsIn`: a container runs in this cgroup; its
@@ -48,6 +49,8 @@ export class Identification {
   /** True when the counters should be read at once: the cgroup may be gone soon. */
   observe(observation: RuntimeObservation): boolean {
     const changed = this.#containers.observe(observation);
+    // A list is asked for anew after a start.
+    if (changed.length > 0 && observation.kind !== "list") this.#heard.push(observation);
     if (observation.kind === "container") {
       const { container } = observation;
       this.#metrics.container(this.#containers.complete(container), container.mainPid !== null);
@@ -59,6 +62,19 @@ export class Identification {
     }
     if (observation.kind === "oom-report") return true;
     return observation.kind === "exit" && observation.exitCode === KILLED;
+  }
+
+  /** What an earlier process of this boot heard, from its journal. */
+  hearAgain(observations: readonly RuntimeObservation[]): void {
+    for (const observation of observations) this.observe(observation);
+    this.#heard = [];
+  }
+
+  /** News from runtimes since it was asked last, for the journal. */
+  takeHeard(): readonly RuntimeObservation[] {
+    const heard = this.#heard;
+    this.#heard = [];
+    return heard;
   }
 
   sourceChanged({ source, state }: SourceRecord): void {

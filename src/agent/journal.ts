@@ -2,6 +2,7 @@ import type { AppendFile, Files } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
 import type { ContainersState } from "../identify/containers.ts";
 import type { Kill, LedgerState } from "../ledger/ledger.ts";
+import type { RuntimeObservation } from "../model/container.ts";
 import type { OutputRecord } from "../model/record.ts";
 import type { StreamRecord } from "../sinks/sink.ts";
 import type { MetricsState } from "./metrics.ts";
@@ -31,8 +32,15 @@ export interface JournalEntry {
   readonly kill: Kill | null;
 }
 
+/** One line of the journal: what a runtime said. An end is told seconds later, when its kills have been. */
+interface Heard {
+  readonly heard: RuntimeObservation;
+}
+
 export interface Recovered {
   readonly checkpoint: Checkpoint | null;
+  /** What runtimes said since the checkpoint, or a little earlier. */
+  readonly heard: readonly RuntimeObservation[];
   /** Entries newer than the checkpoint, of the same boot, oldest first. */
   readonly entries: readonly JournalEntry[];
   /** What was wrong with the files, for the operator; empty when nothing was. */
@@ -69,23 +77,34 @@ export class Journal {
   recover(): Recovered {
     const problems: string[] = [];
     const checkpoint = this.#readCheckpoint(problems);
-    const entries = this.#readEntries(problems).filter(
-      (entry) => entry.sequence > (checkpoint?.sequence ?? 0),
+    const lines = this.#readLines(problems);
+    const told = checkpoint?.sequence ?? 0;
+    const entries = lines.flatMap((line) =>
+      "heard" in line || line.sequence <= told ? [] : [line],
     );
-    return { checkpoint, entries, problems };
+    const heard = lines.flatMap((line) => ("heard" in line ? [line.heard] : []));
+    return { checkpoint, heard, entries, problems };
   }
 
   /** Throws `HostError` when the disk does not take it: then the entries are not in the journal. */
   append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {
-    const lines = records.map(({ sequence, record }) => {
-      const entry: JournalEntry = {
+    this.#write(
+      records.map(({ sequence, record }) => ({
         sequence,
         record,
         kill: record.type === "kill" ? (kill(record.id) ?? null) : null,
-      };
-      return `${JSON.stringify(entry)}\n`;
-    });
-    const text = (this.#cut ? "\n" : "") + lines.join("");
+      })),
+    );
+  }
+
+  /** What runtimes said, for the next process to hear. Throws `HostError` like `append`. */
+  hear(observations: readonly RuntimeObservation[]): void {
+    this.#write(observations.map((heard) => ({ heard })));
+  }
+
+  #write(lines: readonly (JournalEntry | Heard)[]): void {
+    const text =
+      (this.#cut ? "\n" : "") + lines.map((line) => `${JSON.stringify(line)}\n`).join("");
     this.#cut = true;
     this.#file.append(text);
     this.#cut = false;
@@ -117,16 +136,16 @@ export class Journal {
     return checkpoint;
   }
 
-  #readEntries(problems: string[]): JournalEntry[] {
+  #readLines(problems: string[]): (JournalEntry | Heard)[] {
     const text = this.#files.tryReadText(this.#journalPath) ?? "";
     this.#length = text.length;
     this.#cut = text !== "" && !text.endsWith("\n");
     const lines = text.split("\n");
-    const entries = lines.flatMap((line) => parseEntry(line) ?? []);
-    const broken = lines.filter((line) => line !== "").length - entries.length;
+    const whole = lines.flatMap((line) => parseLine(line) ?? []);
+    const broken = lines.filter((line) => line !== "").length - whole.length;
     // The last line may be cut where the machine stopped; more than that is damage.
     if (broken > 1) problems.push(this.#setAside(text, this.#journalPath));
-    return entries;
+    return whole;
   }
 
   #setAside(text: string, path: string): string {
@@ -146,10 +165,10 @@ function parseCheckpoint(text: string): Checkpoint | null {
   return value;
 }
 
-function parseEntry(line: string): JournalEntry[] | null {
+function parseLine(line: string): (JournalEntry | Heard)[] | null {
   if (line === "") return null;
   const value = parseJson(line);
-  return isEntry(value) ? [value] : null;
+  return isEntry(value) || isHeard(value) ? [value] : null;
 }
 
 function parseJson(text: string): unknown {
@@ -185,6 +204,12 @@ function isEntry(value: unknown): value is JournalEntry {
   const { record, kill } = value;
   if (!isObject(record) || typeof record["type"] !== "string") return false;
   return kill === null || (isObject(kill) && typeof kill["id"] === "string");
+}
+
+function isHeard(value: unknown): value is Heard {
+  if (!isObject(value)) return false;
+  const { heard } = value;
+  return isObject(heard) && typeof heard["kind"] === "string" && isObject(heard["at"]);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

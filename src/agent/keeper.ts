@@ -1,5 +1,6 @@
 import { HostError } from "../host/host.ts";
 import type { Kill } from "../ledger/ledger.ts";
+import type { RuntimeObservation } from "../model/container.ts";
 import type { StreamRecord } from "../sinks/sink.ts";
 import type { Checkpoint, Journal } from "./journal.ts";
 
@@ -35,6 +36,11 @@ export class Keeper {
   append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {
     const kept = this.#attempt((journal) => journal.append(records, kill));
     if (!kept) this.#dropped += records.length;
+  }
+
+  /** What runtimes said; a disk that does not take it costs at worst an exit after a crash. */
+  hear(observations: readonly RuntimeObservation[]): void {
+    if (observations.length > 0) this.#attempt((journal) => journal.hear(observations));
   }
 
   /** False when it has to be tried again. */

@@ -125,6 +125,27 @@ test("a crash of the agent between kill and exit: both are told once, and the ex
   await third.pipeline.stop();
 });
 
+test("a crash of the agent while it holds an exit: it is told, though the runtime has forgotten the container", async (t) => {
+  const [directory, before, clock] = [temporary(t), manualClock(), manualClock()];
+  const first = rig({ directory, clock: before });
+  before.advance(2_000);
+  first.emit({ ...list(2), containerIds: [] });
+  before.advance(6_000);
+  first.emit(container(8, MAIN), killOf(8.1, MAIN), exit(8.15, 137));
+  before.advance(100);
+  assert.deepEqual(exits(first.told), []);
+  // The process dies here: the last checkpoint is older than the container.
+  clock.advance(9_000);
+  const second = rig({ directory, clock });
+  second.emit({ ...list(9), containerIds: [] });
+  clock.advance(15_000);
+  const [end, ...others] = exits(second.told);
+  assert.deepEqual(others, []);
+  assert.deepEqual([end?.container.name, end?.exitCode, end?.verdict], ["shop", 137, "oom-killed"]);
+  assert.deepEqual(end?.kills, [kills(first.told)[0]?.id]);
+  await second.pipeline.stop();
+});
+
 test("a crash of the agent right after an exit was told: it is not told again", async (t) => {
   const [directory, before, clock] = [temporary(t), manualClock(), manualClock()];
   const first = rig({ directory, clock: before });

@@ -59,7 +59,7 @@ const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
 
-const NO_RECOVERY: Recovered = { checkpoint: null, entries: [], problems: [] };
+const NO_RECOVERY: Recovered = { checkpoint: null, heard: [], entries: [], problems: [] };
 
 /** Starts watching. Everything happens in one loop: observations in, records out, in the order they came. */
 export function startPipeline(host: Host, options: PipelineOptions): Pipeline {
@@ -79,7 +79,7 @@ class RunningPipeline implements Pipeline {
   readonly #metrics: Metrics;
   readonly #latency = new Latency();
   readonly #cursors = new Map<string, string>();
-  readonly #supervisors: Supervisor[];
+  readonly #supervisors: Supervisor[] = [];
   readonly #sinks: readonly Sink[];
   readonly #recent = new RecentKills();
   readonly #reports: Reports;
@@ -141,10 +141,11 @@ class RunningPipeline implements Pipeline {
     // A checkpoint that was lost or could not be written must not lead to a second record of the same number.
     const told = this.#sinks.map((sink) => sink.lastSequence?.() ?? 0);
     this.#sequence = Math.max(recovered.checkpoint?.sequence ?? 0, ...told);
+    if (sameBoot !== null) this.#identification.hearAgain(recovered.heard);
     this.#replay(recovered);
     host.processes.raisePriority(NICE);
     const sources = (options.createSources ?? createSources)(options.sources);
-    this.#supervisors = sources.map((source) => new Supervisor(source, host, this.#hooks()));
+    this.#supervisors.push(...sources.map((source) => new Supervisor(source, host, this.#hooks())));
     for (const supervisor of this.#supervisors) supervisor.start();
     this.#scheduleTick();
     this.#scheduleCheckpoint();
@@ -320,6 +321,7 @@ class RunningPipeline implements Pipeline {
     const now = this.#host.clock.monotonicMicroseconds();
     this.#metrics.advance(this.#host.clock.wallMicroseconds() / SECOND);
     this.#ledger.reconsider(this.#identification.advance(now));
+    this.#keeper.hear(this.#identification.takeHeard());
     const kills = this.#ledger.take();
     const exits = this.#identification.takeExits(kills, (id) => this.#ledger.kill(id));
     const records: OutputRecord[] = [...this.#sourceRecords.splice(0), ...kills, ...exits];
