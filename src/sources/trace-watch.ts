@@ -10,6 +10,7 @@ import {
   openInstance,
   removeStaleInstances,
   type TraceInstance,
+  whyNotRecording,
 } from "./trace-instance.ts";
 import { type LineageReader, readFormat } from "./trace-lineage-reader.ts";
 import { LossWatch } from "./trace-loss.ts";
@@ -127,7 +128,11 @@ export async function watchKills(
       data: (chunk) => reporter.push(chunk),
       up: () => context.up(watch.note),
     });
-    if (end.kind === "failed") throw new Error(`trace_pipe of ${instance.path}: ${end.message}`);
+    if (end.kind === "failed") {
+      // An empty pipe of a ring that is switched off ends.
+      const why = whyNotRecording(host.files, instance);
+      throw new Error(why ?? `trace_pipe of ${instance.path}: ${end.message}`);
+    }
     // Broken, not stopped: it is tried again, which switches everything on.
     if (!stop.aborted) throw new Error(String(silenced.signal.reason));
     return { kind: "stopped" };
