@@ -72,7 +72,10 @@ describe("Docker: what ended, and what did not", { skip, concurrency: 3 }, () =>
     await agent.expect(id, 1, 0);
     await invisible(id);
     await docker.run("kill", id);
-    assertExit(await agent.expect(id, 1, 1), { exitCode: 137, verdict: "oom-stale" });
+    const told = await agent.expect(id, 1, 1);
+    // On cgroup v1 Docker now and then does not notice the child's kill: then there is nothing stale.
+    const isStale = (await docker.run("inspect", "--format={{.State.OOMKilled}}", id)) === "true";
+    assertExit(told, { exitCode: 137, verdict: isStale ? "oom-stale" : "not-oom" });
   });
 });
 

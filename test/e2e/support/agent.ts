@@ -18,6 +18,7 @@ export class TestAgent {
   readonly #command: readonly [string, ...string[]];
   #child: ChildProcess | null = null;
   #output = "";
+  readonly #createdAt = new Date().toISOString();
 
   private constructor(port: number, command: readonly [string, ...string[]]) {
     this.port = port;
@@ -99,6 +100,11 @@ export class TestAgent {
 
   async sources(): Promise<readonly SourceRecord[]> {
     return ((await this.get("/api/v1/sources")) as { items: SourceRecord[] }).items;
+  }
+
+  /** Those of the kills that happened since this was made: older ones, from the backlog, had pids that were given again. */
+  own(kills: readonly KillRecord[]): KillRecord[] {
+    return kills.filter(({ at }) => at >= this.#createdAt);
   }
 
   /** All recorded kills, every page, newest first. */
