@@ -1,3 +1,5 @@
+import { daysSince1970 } from "../std/calendar.ts";
+
 /** What happened before: told by whoever keeps records, and used by the rules about patterns. */
 
 /** An earlier kill in the same place. */
@@ -121,16 +123,5 @@ export function secondsOf(at: string | null): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
     .slice(1)
     .map(Number);
-  return daysOf(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-}
-
-/** Days since 1970-01-01; Howard Hinnant's `days_from_civil`. */
-function daysOf(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra =
-    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
+  return daysSince1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
 }

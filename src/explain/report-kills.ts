@@ -1,7 +1,7 @@
 /** Kills of a report as records: what the text alone tells, with the story of each. */
 import type { ExplainedKill } from "../model/explanation.ts";
 import type { ContainerRecord, KillRecord, LimitScope, PodRecord } from "../model/record.ts";
-import type { OomReport, ReportKill } from "../model/report.ts";
+import { type OomReport, type ReportKill, UNKNOWN_VICTIM } from "../model/report.ts";
 import { explainRecord } from "./explain.ts";
 import { type History, type KillMemory, NO_HISTORY, placeKey, secondsOf } from "./history.ts";
 import type { RecordFacts } from "./story.ts";
@@ -24,19 +24,6 @@ export interface TextContext {
   /** An id that this text has not given before. */
   readonly freeId: (id: string) => string;
 }
-
-const NOBODY: ReportKill["victim"] = {
-  pid: null,
-  tid: null,
-  comm: null,
-  uid: null,
-  oomScoreAdj: null,
-  totalVmBytes: null,
-  anonRssBytes: null,
-  fileRssBytes: null,
-  shmemRssBytes: null,
-  pageTableBytes: null,
-};
 
 /** The kills of a report, each with its explanation; one without a victim when the report names none. */
 export function killsOfReport(report: OomReport, context: TextContext): readonly ExplainedKill[] {
@@ -93,7 +80,7 @@ function factsOf(
     id,
     revision: 0,
     incident,
-    victim: { ...bounded(kill?.victim ?? NOBODY), main: null },
+    victim: { ...bounded(kill?.victim ?? UNKNOWN_VICTIM), main: null },
     trigger: trigger === null ? null : { pid: trigger.pid, comm: trigger.comm },
     outcome: kill?.outcome ?? report.outcome,
     limit: { ...limit, scope },

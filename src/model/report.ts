@@ -137,6 +137,20 @@ export interface ReportKill {
   readonly uptimeSeconds: number | null;
 }
 
+/** A victim of which the text says nothing. */
+export const UNKNOWN_VICTIM: ReportKill["victim"] = {
+  pid: null,
+  tid: null,
+  comm: null,
+  uid: null,
+  oomScoreAdj: null,
+  totalVmBytes: null,
+  anonRssBytes: null,
+  fileRssBytes: null,
+  shmemRssBytes: null,
+  pageTableBytes: null,
+};
+
 /** A whole report as it came from the log of this machine: what explains a kill, and no evidence of one for the books. */
 export interface ReportObservation {
   readonly kind: "report";

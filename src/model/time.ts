@@ -1,3 +1,5 @@
+import { daysSince1970 } from "../std/calendar.ts";
+
 /** Microseconds per second. */
 export const SECOND = 1_000_000;
 
@@ -65,16 +67,6 @@ export function parseFormattedWall(text: string): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0] = match
     .slice(1)
     .map(Number);
-  const seconds = ((daysOfCivil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+  const seconds = ((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
   return seconds * SECOND + fraction;
-}
-
-/** Days since 1970-01-01; Howard Hinnant's `days_from_civil`. */
-function daysOfCivil(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const leapDays = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100);
-  return era * 146_097 + yearOfEra * 365 + leapDays + dayOfYear - 719_468;
 }

@@ -45,14 +45,27 @@ export const EVENT_NAMES: readonly string[] = [...ACTIONS.keys()];
 
 /** `null` for what is no event of a container's life. */
 export function parseDockerEvent(line: string): DockerEvent | null {
+  return parseEngineEvent(line, ACTIONS, () => "exitCode");
+}
+
+/**
+ * An event of an engine that calls its actions so; `exitCodeIn` names the attribute with the exit code, `null` where the
+ * action has none.
+ */
+export function parseEngineEvent(
+  line: string,
+  actions: ReadonlyMap<string, DockerAction>,
+  exitCodeIn: (action: DockerAction) => string | null,
+): DockerEvent | null {
   const event = objectOf(parseJson(line));
   if (event === null || member(event, "Type") !== "container") return null;
   const actor = objectIn(event, "Actor");
   const attributes = objectIn(actor, "Attributes");
-  const action = ACTIONS.get(textIn(event, "Action", 32) ?? "");
+  const action = actions.get(textIn(event, "Action", 32) ?? "");
   const id = containerId(member(actor, "ID"));
   const wallMicroseconds = eventTime(event);
   if (action === undefined || id === null || wallMicroseconds === null) return null;
+  const codeName = exitCodeIn(action);
   return {
     action,
     id,
@@ -61,7 +74,7 @@ export function parseDockerEvent(line: string): DockerEvent | null {
     image: textIn(attributes, "image", MAX_TEXT),
     pod: podOfLabels(attributes),
     sandbox: isSandbox(attributes),
-    exitCode: exitCodeOf(attributes, "exitCode"),
+    exitCode: codeName === null ? null : exitCodeOf(attributes, codeName),
   };
 }
 
@@ -71,14 +84,14 @@ export function containerId(value: unknown): string | null {
 }
 
 /** Nanoseconds since 1970 are beyond what a double holds; its error of 128 ns does not matter in microseconds. */
-export function eventTime(event: JsonObject): number | null {
+function eventTime(event: JsonObject): number | null {
   const nanoseconds = member(event, "timeNano");
   if (typeof nanoseconds !== "number" || !(nanoseconds > 0)) return null;
   const microseconds = Math.floor(nanoseconds / 1000);
   return Number.isSafeInteger(microseconds) ? microseconds : null;
 }
 
-export function exitCodeOf(attributes: JsonObject | null, name: string): number | null {
+function exitCodeOf(attributes: JsonObject | null, name: string): number | null {
   const text = textIn(attributes, name, 16) ?? "";
   const code = /^\d{1,3}$/.test(text) ? Number(text) : -1;
   return code >= 0 && code <= 255 ? code : null;

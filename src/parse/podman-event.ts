@@ -1,12 +1,4 @@
-import {
-  containerId,
-  type DockerAction,
-  type DockerEvent,
-  eventTime,
-  exitCodeOf,
-} from "./docker-event.ts";
-import { isSandbox, MAX_TEXT, podOfLabels } from "./docker-labels.ts";
-import { member, objectIn, objectOf, parseJson, textIn } from "./json-value.ts";
+import { type DockerAction, type DockerEvent, parseEngineEvent } from "./docker-event.ts";
 
 /** Podman has no event for an OOM kill, and one more for a process that was made and waits for its start. */
 const ACTIONS: ReadonlyMap<string, DockerAction> = new Map([
@@ -32,22 +24,7 @@ export const PODMAN_EVENT_NAMES: readonly string[] = [...ACTIONS.keys()];
  * `containerExitCode` is always there and means something when the container died.
  */
 export function parsePodmanEvent(line: string): DockerEvent | null {
-  const event = objectOf(parseJson(line));
-  if (event === null || member(event, "Type") !== "container") return null;
-  const actor = objectIn(event, "Actor");
-  const attributes = objectIn(actor, "Attributes");
-  const action = ACTIONS.get(textIn(event, "Action", 32) ?? "");
-  const id = containerId(member(actor, "ID"));
-  const wallMicroseconds = eventTime(event);
-  if (action === undefined || id === null || wallMicroseconds === null) return null;
-  return {
-    action,
-    id,
-    wallMicroseconds,
-    name: textIn(attributes, "name", MAX_TEXT),
-    image: textIn(attributes, "image", MAX_TEXT),
-    pod: podOfLabels(attributes),
-    sandbox: isSandbox(attributes),
-    exitCode: action === "die" ? exitCodeOf(attributes, "containerExitCode") : null,
-  };
+  return parseEngineEvent(line, ACTIONS, (action) =>
+    action === "die" ? "containerExitCode" : null,
+  );
 }

@@ -7,13 +7,13 @@
  *
  * Any of them may be missing: what is there is told, what is not there is not made up.
  */
-import type { ReportEvent, ReportKill } from "../model/report.ts";
+import { type ReportEvent, type ReportKill, UNKNOWN_VICTIM } from "../model/report.ts";
 import type { KilledLine } from "./kernel-log-kill-lines.ts";
 import type { SummaryLine, TaskInLine } from "./kernel-log-summary.ts";
 import { parseDetailLine } from "./report-detail.ts";
 import { ReportDraft, wallText } from "./report-draft.ts";
 import type { WholeLine } from "./report-joiner.ts";
-import { binds, describeKill, finishReport, place, UNKNOWN_VICTIM } from "./report-kill.ts";
+import { binds, describeKill, finishReport, place } from "./report-kill.ts";
 import { type DecidingLine, parseDecidingLine, type SelectedLine } from "./report-line.ts";
 import { RecentVictims } from "./report-recent.ts";
 import { isTableHeader } from "./report-table.ts";

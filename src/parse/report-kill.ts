@@ -1,23 +1,10 @@
 /** What the lines of one report say of its victim, put together. */
-import type { OomReport, ReportKill } from "../model/report.ts";
+import { type OomReport, type ReportKill, UNKNOWN_VICTIM } from "../model/report.ts";
 import type { KilledLine } from "./kernel-log-kill-lines.ts";
 import type { SummaryLine } from "./kernel-log-summary.ts";
 import { type ReportDraft, wallText } from "./report-draft.ts";
 import type { WholeLine } from "./report-joiner.ts";
 import type { SelectedLine } from "./report-line.ts";
-
-export const UNKNOWN_VICTIM: ReportKill["victim"] = {
-  pid: null,
-  tid: null,
-  comm: null,
-  uid: null,
-  oomScoreAdj: null,
-  totalVmBytes: null,
-  anonRssBytes: null,
-  fileRssBytes: null,
-  shmemRssBytes: null,
-  pageTableBytes: null,
-};
 
 /** `null` when it says neither that the killer ran nor whom it took: lines of a report without its head and its end. */
 export function finishReport(draft: ReportDraft): OomReport | null {

@@ -7,6 +7,7 @@
  *     1670861254.011396                                                                          journalctl -o short-unix
  */
 import { formatWall } from "../model/time.ts";
+import { daysSince1970 } from "../std/calendar.ts";
 
 /** What the reader of a log knows of its clock. */
 export interface LogClock {
@@ -120,17 +121,6 @@ function zoneMinutes(zone: string | undefined): number | null {
   if (/^[A-Z]/.test(zone)) return 0;
   const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
   return zone.startsWith("-") ? -minutes : minutes;
-}
-
-/** Howard Hinnant's `days_from_civil`. */
-function daysSince1970(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra =
-    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }
 
 function bounded(microseconds: number): number | null {

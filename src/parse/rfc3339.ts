@@ -1,3 +1,5 @@
+import { daysSince1970 } from "../std/calendar.ts";
+
 const PATTERN =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/;
 
@@ -16,16 +18,6 @@ export function parseRfc3339(text: string): number | null {
   const minutes = (daysSince1970(year, month, day) * 24 + hour) * 60 + minute;
   const fraction = Number((match[7] ?? "").padEnd(6, "0").slice(0, 6));
   return ((minutes - offsetMinutes(match[8] ?? "Z")) * 60 + second) * 1_000_000 + fraction;
-}
-
-/** Howard Hinnant's `days_from_civil`. */
-function daysSince1970(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const leapDays = Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100);
-  return era * 146_097 + yearOfEra * 365 + leapDays + dayOfYear - 719_468;
 }
 
 function offsetMinutes(zone: string): number {
