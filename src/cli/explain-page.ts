@@ -1,4 +1,4 @@
-import { ANSI, type LayoutOptions, PLAIN } from "../explain/layout.ts";
+import { ANSI, type LayoutOptions, PLAIN, wrapped } from "../explain/layout.ts";
 import { renderMarkdown } from "../explain/markdown.ts";
 import { renderKill, renderKills } from "../explain/text.ts";
 import type { ExplainedKill } from "../model/explanation.ts";
@@ -129,7 +129,8 @@ function userspaceRow(kill: UserspaceKillRecord): readonly string[] {
 }
 
 /** How to see what was not shown. */
-function hint(shelf: KillShelf, { lines, all, list }: PageOptions): string {
+function hint(shelf: KillShelf, options: PageOptions): string {
+  const { lines, all, list } = options;
   const count = shelf.kills.length;
   if (count < 2) return "";
   const words = [
@@ -139,7 +140,9 @@ function hint(shelf: KillShelf, { lines, all, list }: PageOptions): string {
   ];
   const left = shelf.killsLeftOut;
   const beyond = left === 0 ? "" : ` ${left} more kills were counted only: --json has them all.`;
-  return `${paint("dim", `${count} kills. ${words.join("; ")}.${beyond}`, lines)}\n`;
+  const text = `${count} kills. ${words.join("; ")}.${beyond}`;
+  const broken = wrapped(text, "", layoutOf(options).width);
+  return `${broken.map((line) => paint("dim", line, lines)).join("\n")}\n`;
 }
 
 /** For a ticket. */

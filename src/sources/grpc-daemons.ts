@@ -174,5 +174,5 @@ class Round<Api extends DaemonApi> {
 export function forbidden({ path, code }: HostError): SourceEnd | null {
   if (code !== "EACCES" && code !== "EPERM") return null;
   const remedy = "Run as root, or as a user who may open it.";
-  return { kind: "unavailable", reason: `${path}: permission denied`, remedy };
+  return { kind: "unavailable", reason: `${path} may not be opened`, remedy };
 }
