@@ -33,30 +33,37 @@ export function command(program: string, args: readonly string[], input?: Buffer
   });
 }
 
+interface DaemonPlace {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where it works, when it leaves files there. */
+  readonly directory?: string;
+}
+
 /** A daemon started by a test, and the last of what it said. */
 export class Daemon {
   readonly #program: string;
   readonly #args: readonly string[];
-  readonly #environment: Readonly<Record<string, string>>;
+  readonly #place: DaemonPlace;
   #child: ChildProcess | null = null;
   #output = "";
 
-  constructor(
-    program: string,
-    args: readonly string[],
-    environment: Readonly<Record<string, string>> = {},
-  ) {
+  constructor(program: string, args: readonly string[], place: DaemonPlace = {}) {
     this.#program = program;
     this.#args = args;
-    this.#environment = environment;
+    this.#place = place;
   }
 
   /** Starts it and waits until `ready` no longer rejects. */
   async start(ready: () => Promise<unknown>, milliseconds = 30_000): Promise<void> {
     // A test that is killed must not leave a daemon behind.
     const words = ["--pdeathsig", "KILL", this.#program, ...this.#args];
-    const env = { ...process.env, ...this.#environment };
-    const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "pipe"], env });
+    const { environment, directory } = this.#place;
+    const env = { ...process.env, ...environment };
+    const child = spawn("setpriv", words, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env,
+      cwd: directory,
+    });
     child.on("error", () => undefined);
     child.stderr.on("data", (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-4000);

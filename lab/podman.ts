@@ -45,7 +45,8 @@ export class LabPodman {
         "--time=0",
         `unix://${this.socket}`,
       ],
-      { CONTAINERS_CONF: configuration },
+      // conmon leaves a file named `oom` where it works.
+      { environment: { CONTAINERS_CONF: configuration }, directory: this.directory },
     );
   }
 

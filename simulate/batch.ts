@@ -24,6 +24,7 @@ export interface BatchResult {
   readonly kills: number;
   /** Records with a wrong cgroup that were said to be inferred. */
   readonly wrongGuesses: number;
+  readonly withoutCgroup: number;
   readonly failures: readonly Failure[];
 }
 
@@ -31,19 +32,20 @@ const REPORT_EVERY = 500;
 
 export function runBatch(batch: Batch, progress: (ran: number) => void): BatchResult {
   const failures: Failure[] = [];
-  let [ran, kills, guesses] = [0, 0, 0];
+  let [ran, kills, guesses, open] = [0, 0, 0, 0];
   while (ran < batch.schedules && failures.length < batch.failures) {
     const seed = batch.first + ran * batch.step;
     const bug = batch.bug === null ? null : plantBug(batch.bug);
     const outcome = runSchedule(seed, bug, null);
-    const { problems, wrongGuesses } = check(outcome);
+    const { problems, wrongGuesses, withoutCgroup } = check(outcome);
     kills += outcome.truth.incidents.reduce((sum, { kills: some }) => sum + some.length, 0);
     guesses += wrongGuesses;
+    open += withoutCgroup;
     if (problems.length > 0) failures.push({ seed, problems });
     ran++;
     if (ran % REPORT_EVERY === 0) progress(ran);
   }
-  return { ran, kills, wrongGuesses: guesses, failures };
+  return { ran, kills, wrongGuesses: guesses, withoutCgroup: open, failures };
 }
 
 /** The same on several cores: each worker takes every `workers`-th seed. */
@@ -64,6 +66,7 @@ export async function runOnCores(
     ran: results.reduce((sum, { ran }) => sum + ran, 0),
     kills: results.reduce((sum, { kills }) => sum + kills, 0),
     wrongGuesses: results.reduce((sum, { wrongGuesses }) => sum + wrongGuesses, 0),
+    withoutCgroup: results.reduce((sum, { withoutCgroup }) => sum + withoutCgroup, 0),
     failures: results.flatMap(({ failures }) => failures),
   };
 }

@@ -12,6 +12,8 @@ export interface Verdict {
    * that no source saw, and a kill of which only the log tells is dated to seconds.
    */
   readonly wrongGuesses: number;
+  /** Records of known victims that leave the cgroup open. */
+  readonly withoutCgroup: number;
 }
 
 /** Holds what was told against the truth; never looks at the ledger's state. */
@@ -27,7 +29,8 @@ export function check(outcome: Outcome): Verdict {
   if (isLossless(outcome) && outcome.contradictions > 0) {
     problems.push(`${outcome.contradictions} contradictions though nothing was lost or doubtful`);
   }
-  return { problems, wrongGuesses: countWrongGuesses(match) };
+  const withoutCgroup = [...match.known.keys()].filter(({ cgroup }) => cgroup.path === null).length;
+  return { problems, wrongGuesses: countWrongGuesses(match), withoutCgroup };
 }
 
 export interface Match {

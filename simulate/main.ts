@@ -83,7 +83,7 @@ async function runMany(seed: number, schedules: number, bug: string | null): Pro
     if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${schedules} schedules`);
   };
   const batch = { first: seed, step: 1, schedules, bug, failures: 20 };
-  const { ran, kills, wrongGuesses, failures } = await runOnCores(
+  const { ran, kills, wrongGuesses, withoutCgroup, failures } = await runOnCores(
     batch,
     availableParallelism(),
     progress,
@@ -94,7 +94,7 @@ async function runMany(seed: number, schedules: number, bug: string | null): Pro
   for (const { seed: failed, problems } of failures) {
     print([`npm run simulate -- --seed ${failed}${more}  # ${problems[0]}`]);
   }
-  const guesses = `${wrongGuesses} of ${kills} kills with a wrong inferred cgroup`;
+  const guesses = `${wrongGuesses} of ${kills} kills with a wrong inferred cgroup, ${withoutCgroup} with none`;
   print([
     `${ran} schedules from seed ${seed}, ${failures.length} wrong, ${perSecond}/s, ${guesses}`,
   ]);

@@ -120,7 +120,7 @@ test("nothing found: one line on standard error and status 1", async () => {
   const { status, out, errors } = await explain(file("quiet.log", NOISE));
   assert.equal(status, 1);
   assert.equal(out, "");
-  assert.deepEqual(errors, ["oomwitness: no OOM kill in 1 lines"]);
+  assert.deepEqual(errors, ["oomwitness: no OOM kill in 1 line"]);
 });
 
 test("--since, --pod and --unit choose", async () => {

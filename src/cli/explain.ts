@@ -225,9 +225,8 @@ class Explaining {
   #nothing(): string {
     const { since, pod, unit } = this.#selection;
     const asked = since !== null || pod !== null || unit !== null;
-    return asked
-      ? `no OOM kill of that description in ${this.#lines} lines`
-      : `no OOM kill in ${this.#lines} lines`;
+    const where = this.#lines === 1 ? "1 line" : `${this.#lines} lines`;
+    return asked ? `no OOM kill of that description in ${where}` : `no OOM kill in ${where}`;
   }
 }
 

@@ -16,20 +16,25 @@ const VAGUE_MICROSECONDS = SECOND;
 const AT_ONCE = 2_000;
 
 /** Whether counters may now speak for this kill. */
-function attributable(kill: Kill, now: number): boolean {
+function attributable(kill: Kill, now: number, startedAt: number): boolean {
   if (!isHomeless(kill) || kill.ambiguous || kill.inNodeBook === "perhaps") return false;
   if (kill.at.uncertaintyMicroseconds > VAGUE_MICROSECONDS) return false;
-  const age = now - kill.openedAt;
+  // What an earlier process waited says nothing of the counters: this one had to read them first.
+  const age = now - Math.max(kill.openedAt, startedAt);
   return age >= WAIT_MICROSECONDS && age <= GIVE_UP_MICROSECONDS;
 }
 
-/** Kills nobody stamped, and the cgroup whose book alone can have them, at `now` (µs, monotonic). */
+/**
+ * Kills nobody stamped, and the cgroup whose book alone can have them, at `now` (µs, monotonic), in a process that began at
+ * `startedAt`.
+ */
 export function attributions(
   books: CgroupBooks,
   order: readonly Kill[],
   now: number,
+  startedAt: number,
 ): { readonly kill: Kill; readonly stamp: CgroupStamp }[] {
-  const waiting = order.slice(-AT_ONCE).filter((kill) => attributable(kill, now));
+  const waiting = order.slice(-AT_ONCE).filter((kill) => attributable(kill, now, startedAt));
   if (waiting.length === 0) return [];
   const surpluses = findSurpluses(books, order, now - LATE_MICROSECONDS);
   return waiting.flatMap((kill) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KillObservation } from "../model/observation.ts";
 import { SECOND } from "../model/time.ts";
 import type { Ledger } from "./ledger.ts";
 import { at, count, kill, newLedger, stamp } from "./testing.ts";
@@ -9,6 +10,12 @@ import { at, count, kill, newLedger, stamp } from "./testing.ts";
 function balance(ledger: Ledger): readonly (number | null)[] {
   const { kernel, recorded, unaccounted } = ledger.summary();
   return [kernel, recorded, unaccounted];
+}
+
+/** The record this evidence went into. */
+function opening(ledger: Ledger, observation: KillObservation): { readonly id?: string } {
+  ledger.observe(observation);
+  return ledger.killOf(observation) ?? {};
 }
 
 function settle(ledger: Ledger, until: number): number {
@@ -147,4 +154,27 @@ test("a member of a group kill stays one when its own evidence comes again", () 
   const incidents = ledger.take().map(({ incident }) => incident);
   assert.equal(new Set(incidents.map(({ id }) => id)).size, 1);
   assert.ok(incidents.every((incident) => incident.group));
+});
+
+test("the kernel's word of a cgroup is never given up for the cgroup of a counter that must mean the same kill", () => {
+  for (const [path, seconds] of [
+    ["/p/x", 10.8],
+    ["/p/y", 10.8],
+    ["/q", 10.8],
+    ["/p/x", 9.5],
+  ] as const) {
+    const ledger = newLedger();
+    ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+    ledger.observe(count("node", [9, 10], 2));
+    ledger.observe(count({ path: "/p/y", id: 7 }, [9, 10], 1));
+    ledger.observe(count({ path: "/p", id: 6, extent: "subtree" }, [9, 10], 2));
+    ledger.observe(count("node", [10, 11], 2));
+    let opened = settle(ledger, 14);
+    const cgroup = { ...stamp(path, "kernel"), id: 8 };
+    const { id = "" } = opening(ledger, kill("probe", seconds, 4219, { cgroup }));
+    opened += settle(ledger, 30);
+    assert.equal(opened, 2);
+    assert.equal(ledger.kill(id)?.cgroup?.path, path);
+    assert.deepEqual(balance(ledger), [2, 2, 0]);
+  }
 });

@@ -1,4 +1,4 @@
-import type { KillObservation } from "../model/observation.ts";
+import type { CgroupStamp, KillObservation } from "../model/observation.ts";
 import type { Instant } from "../model/time.ts";
 import { commsAgree, type Kill, LATE_CLOCK_MICROSECONDS } from "./kill.ts";
 
@@ -120,12 +120,15 @@ export class KillIndex {
 
   /**
    * The kills that only a counter saw and that this evidence may explain, the best first. All, whatever they say of time
-   * and place, when it `must` be one of them.
+   * and place, when it `must` be one of them: those of its place before others.
    */
   findUnknown(observation: KillObservation, must: boolean): readonly Kill[] {
     if (!observation.counted || this.#unknown.size === 0) return [];
     const fits = [...this.#unknown].filter((kill) => must || mayExplain(observation, kill));
-    return fits.sort((one, two) => compareFit(one, two, observation.at));
+    const elsewhere = (kill: Kill) => (mayLieIn(observation.cgroup, kill.cgroup) ? 0 : 1);
+    return fits.sort(
+      (one, two) => elsewhere(one) - elsewhere(two) || compareFit(one, two, observation.at),
+    );
   }
 
   #nearest(observation: KillObservation, fits: (kill: Kill) => boolean): Kill | undefined {
@@ -151,9 +154,12 @@ function mayExplain(observation: KillObservation, { window, cgroup }: Kill): boo
   const { monotonicMicroseconds: at, uncertaintyMicroseconds } = observation.at;
   const slack = uncertaintyMicroseconds + slackOf(observation.source);
   if (at < window.from - slack || at > window.to + slack) return false;
-  return (
-    cgroup === null || observation.cgroup === null || isWithin(observation.cgroup.path, cgroup.path)
-  );
+  return mayLieIn(observation.cgroup, cgroup);
+}
+
+/** Whether a kill in `place` may be one that was counted in `counted`; `null` is anywhere. */
+export function mayLieIn(place: CgroupStamp | null, counted: CgroupStamp | null): boolean {
+  return place === null || counted === null || isWithin(place.path, counted.path);
 }
 
 /** The nearer in time; of those it fits, the one that fewer kills still to come will fit, being over the soonest. */

@@ -6,7 +6,7 @@ import type { Count } from "./book.ts";
 import { Cases, type CasesContext } from "./cases.ts";
 import type { CgroupBook } from "./cgroup-books.ts";
 import { Groups } from "./groups.ts";
-import { killId, unknownKillId } from "./identity.ts";
+import { killId, mayLieIn, unknownKillId } from "./identity.ts";
 import {
   betterInstant,
   betterStamp,
@@ -214,19 +214,22 @@ export class Ledger {
       const namesakes = this.#cases.books
         .at(observation.cgroup.path)
         .map((book) => book.identity.id);
-      if (new Set(namesakes).size > 1) this.#cases.stamp(best, null);
+      // What a counter has of another cgroup is another kill's, which then comes out of what is left.
+      const elsewhere = !mayLieIn(observation.cgroup, best.cgroup);
+      if (elsewhere || new Set(namesakes).size > 1) this.#cases.stamp(best, null);
       else if (best.cgroup !== null && marginOf(observation.at) > 2 * LATE_CLOCK_MICROSECONDS) {
         // Dated so vaguely, it may be a later kill in a later cgroup of that name.
         this.#cases.stamp(best, { ...best.cgroup, id: null, basis: "counter" });
       }
       return best;
     }
-    const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path);
+    // Nor do they know it of those that are left, once one of them was given away by guess.
+    const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path && !kill.ambiguous);
     for (const kill of found) {
+      kill.ambiguous ||= !alone;
       if (kill.cgroup === null) continue;
       this.#cases.stamp(kill, alone || kill !== best ? { ...kill.cgroup, basis: "counter" } : null);
     }
-    best.ambiguous = !alone;
     return best;
   }
 
@@ -334,6 +337,7 @@ export class Ledger {
       this.#cases.books,
       this.#cases.order,
       this.#cases.now,
+      this.#options.startedAt,
     )) {
       this.#cases.stamp(kill, stamp);
     }

@@ -103,13 +103,18 @@ export function takeSoleEntry(kill: Kill, surpluses: readonly Surplus[]): Cgroup
   return only.book;
 }
 
-function hasOneForEach({ steps, claimants, raw, sure }: Surplus, kill: Kill): boolean {
+function hasOneForEach({ book, steps, claimants, raw, sure }: Surplus, kill: Kill): boolean {
   const own = steps.filter((step) => covers(step, kill));
   const entries = own.reduce((sum, { delta }) => sum + delta, 0) - (raw - sure);
   const rivals = [...claimants].filter(
-    (rival) => rival.cgroup?.basis !== "counter" && own.some((step) => covers(step, rival)),
+    (rival) => !isSettledElsewhere(rival, book) && own.some((step) => covers(step, rival)),
   );
   return entries >= rivals.length;
+}
+
+/** A counter concluded that it was in another cgroup, not merely somewhere around this one. */
+function isSettledElsewhere({ cgroup }: Kill, { identity }: CgroupBook): boolean {
+  return cgroup?.basis === "counter" && !isWithin(identity.path, cgroup.path);
 }
 
 function takeEntry(surplus: Surplus, kill: Kill): void {

@@ -35,13 +35,16 @@ export class TestAgent {
   async start(): Promise<void> {
     this.spawn();
     const deadline = Date.now() + START_MILLISECONDS;
+    let said = "nothing";
     while (Date.now() < deadline) {
       if (this.end !== null) throw new Error(`agent ${this.end}: ${this.#output}`);
       const ready = await fetch(this.url("/readyz")).catch(() => null);
       if (ready?.ok === true) return;
+      said = (await ready?.text().catch(() => null)) ?? said;
       await sleep(25);
     }
-    throw new Error(`agent not ready in ${START_MILLISECONDS} ms: ${this.#output}`);
+    const late = `agent not ready in ${START_MILLISECONDS} ms, said ${said}`;
+    throw new Error(`${late}: ${this.#output}`);
   }
 
   /** Starts the program and does not wait. */
