@@ -35,6 +35,23 @@ test("a child is killed: pending until the main process has outlived it, and its
   assert.equal(story.identity(100, 501)?.visibility, "invisible");
 });
 
+test("whoever was killed in a life that ended with exit 0, it was not the main process", () => {
+  for (const [code, main] of [
+    [0, false],
+    [143, false],
+    [137, null],
+    [255, null],
+  ] as const) {
+    const story = new Story()
+      .list(1, [])
+      .container(10, 1, { name: "shop", startedAt: instant(10), restarts: 0 })
+      .kill(100, 501, { cgroup: cgroupOf(1) });
+    assert.equal(story.identity(100, 501)?.main, null);
+    story.exit(9_000, 1, { code, oom: null }).to(20_000);
+    assert.equal(story.identity(100, 501)?.main, main, `exit ${code}`);
+  }
+});
+
 test("docker kill, a probe or a userspace killer: 137 and nobody was killed by the kernel", () => {
   const story = running().exit(5_000, 1, { code: 137, pid: 500, oom: false }).to(20_000);
   assert.deepEqual(verdicts(story), ["not-oom"]);

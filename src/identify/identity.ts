@@ -10,6 +10,7 @@ import { locate, type Place, type Placed } from "./locate.ts";
 import { isFailedStart, type Run, wasSeenAt } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
+import { isKilledCode } from "./verdict.ts";
 import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
 
 export interface Surroundings {
@@ -60,9 +61,16 @@ export function shelfOf({ containerId, path }: Place): Shelf {
 /** Whether `pid` was the main process of this life; `null` when that is not known. `surely`: it was in this life. */
 export function isMain(run: Run | null, pid: number | null, surely: boolean): boolean | null {
   if (run !== null && isFailedStart(run)) return surely ? true : null;
-  if (run === null || run.pid === null || pid === null) return null;
-  if (run.pid === pid) return true;
-  return surely ? false : null;
+  if (run === null) return null;
+  if (run.pid !== null && run.pid === pid) return true;
+  const other = run.pid !== null && pid !== null;
+  return surely && (other || endedUnkilled(run)) ? false : null;
+}
+
+/** Its main process ended with a code that no killed process has: whoever was killed in that life, it was somebody else. */
+function endedUnkilled({ endings }: Run): boolean {
+  const codes = endings.flatMap(({ exitCode }) => exitCode ?? []);
+  return codes.length > 0 && !codes.some(isKilledCode);
 }
 
 /** When a life must have been over although nobody told its end (µs, monotonic); `null` when its end is told or it goes on. */

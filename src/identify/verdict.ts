@@ -30,6 +30,11 @@ const KILLED = 137;
 const LOST = 255;
 /** What a killed main process may be said to have ended with. */
 const KILLED_CODES: readonly number[] = [KILLED, LOST, START_FAILED];
+/** Whether a process that was killed can be said to have ended with this. */
+export function isKilledCode(exitCode: number): boolean {
+  return KILLED_CODES.includes(exitCode);
+}
+
 /** exit(0), and 128 + SIGTERM: the process ended by its own will or by request, whatever was killed before. */
 const PEACEFUL: readonly (number | null)[] = [0, 143];
 
@@ -37,7 +42,7 @@ const PEACEFUL: readonly (number | null)[] = [0, 143];
 export function verdictOf(exit: ExitEvidence): Verdict {
   const { exitCode } = exit;
   const mainKilled = exit.kills.some(({ main }) => main === true);
-  if (mainKilled && (exitCode === null || KILLED_CODES.includes(exitCode))) return killed(exit);
+  if (mainKilled && (exitCode === null || isKilledCode(exitCode))) return killed(exit);
   if (exitCode === null) return "unknown";
   return exitCode === KILLED ? ofSignal(exit) : ofOwnWill(exit);
 }

@@ -72,7 +72,10 @@ class Watch {
   async end(signal?: NodeJS.Signals): Promise<number | null> {
     if (signal !== undefined) this.#child.kill(signal);
     await this.#ended;
-    return this.#child.exitCode;
+    const { exitCode, signalCode } = this.#child;
+    // Node leaves by itself on SIGINT: by any other signal only the emulated processor ends it.
+    if (signalCode !== null) throw new Error(`watch ended (${signalCode}): ${this.errors}`);
+    return exitCode;
   }
 }
 
