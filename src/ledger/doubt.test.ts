@@ -178,3 +178,18 @@ test("the kernel's word of a cgroup is never given up for the cgroup of a counte
     assert.deepEqual(balance(ledger), [2, 2, 0]);
   }
 });
+
+test("a kill that was entered twice may claim two entries of a cgroup below the one it was seen in", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  ledger.observe(kill("kernel-log", 10, 100, { sequence: "5" }));
+  const group = { source: "kernel-log", incident: "5", at: at(10) } as const;
+  ledger.observe({ kind: "group", sequence: "6", cgroup: "/p", ...group });
+  const again = { group: true, repeat: true, incident: "5", cgroup: stamp("/p", "group") };
+  ledger.observe(kill("kernel-log", 10.001, 100, { sequence: "7", ...again }));
+  ledger.observe(count("node", [9, 11], 5));
+  ledger.observe(count({ path: "/p/c", id: 7 }, [9, 11], 3));
+  assert.equal(settle(ledger, 20), 4);
+  const places = ledger.state().kills.filter(({ attribution }) => attribution === "exact");
+  assert.equal(places.length, 1, "one entry of /p/c is surely nobody else's");
+});

@@ -70,9 +70,15 @@ interface Deficit {
  */
 function innermostDeficits(books: CgroupBooks, order: readonly Kill[], by: number): Deficit[] {
   const all = findSurpluses(books, order, by)
-    .map(({ book, sure, claimants }) => ({ book, deficit: sure - claimants.size }))
+    .map(({ book, sure, claimants }) => ({ book, deficit: sure - weightOf(claimants) }))
     .filter(({ deficit }) => deficit > 0);
   return all.filter(({ book }) => !all.some((other) => isInside(other.book, book)));
+}
+
+function weightOf(kills: Iterable<Kill>): number {
+  let sum = 0;
+  for (const kill of kills) sum += bookWeight(kill);
+  return sum;
 }
 
 function missingFromCgroup(
