@@ -21,7 +21,7 @@ const NEW_SCHEDULES = 5_000;
  */
 const WRONG_GUESSES_PER_THOUSAND = 4;
 /**
- * Of the new schedules so many may fail: about one in 10,000 does (worlds where only a vaguely dated log and counters
+ * Of the new schedules so many may fail: about one in 20,000 does (worlds where only a vaguely dated log and counters
  * are left to tell). It is printed with the command that repeats it; a new mistake fails far more.
  */
 const RARE_FAILURES = 3;

@@ -26,6 +26,7 @@ const PACKAGES: readonly SystemPackage[] = [
   { name: "containerd", use: "a containerd with pods to kill in" },
   { name: "runc", use: "runs the containers" },
   { name: "podman", use: "a Podman service with containers to kill in" },
+  { name: "chromium", use: "runs the browser entry in a real browser" },
 ];
 
 /** Keeps the prometheus service from starting because its checker was installed. */
