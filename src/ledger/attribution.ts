@@ -1,8 +1,8 @@
 import type { CgroupStamp } from "../model/observation.ts";
 import { SECOND } from "../model/time.ts";
 import type { CgroupBooks } from "./cgroup-books.ts";
-import type { Kill } from "./kill.ts";
-import { findSurpluses, isHomeless, takeSoleEntry } from "./surplus.ts";
+import { type Kill, marginOf } from "./kill.ts";
+import { findSurpluses, isHomeless, SHIFT_MICROSECONDS, takeSoleEntry } from "./surplus.ts";
 
 /** Evidence may be so late; what was counted since may belong to kills that nobody told us of yet. */
 const LATE_MICROSECONDS = 2 * SECOND;
@@ -36,7 +36,9 @@ export function attributions(
 ): { readonly kill: Kill; readonly stamp: CgroupStamp }[] {
   const waiting = order.slice(-AT_ONCE).filter((kill) => attributable(kill, now, startedAt));
   if (waiting.length === 0) return [];
-  const surpluses = findSurpluses(books, order, now - LATE_MICROSECONDS);
+  const earliest = Math.min(...waiting.map(({ at }) => at.monotonicMicroseconds - marginOf(at)));
+  const since = earliest - SHIFT_MICROSECONDS;
+  const surpluses = findSurpluses(books, order, now - LATE_MICROSECONDS, since);
   return waiting.flatMap((kill) => {
     const book = takeSoleEntry(kill, surpluses);
     if (book === null) return [];

@@ -118,6 +118,7 @@ export class Cases {
   /** Into the indexes, not into the books: those of a checkpoint have it already. */
   remember(kill: Kill): void {
     this.kills.add(kill);
+    this.books.remember(kill);
     // A kill that a journal brings back may be older than others that are known.
     let place = this.order.length;
     while (place > 0 && (this.order[place - 1]?.openedAt ?? 0) > kill.openedAt) place--;
@@ -169,11 +170,12 @@ export class Cases {
     const old = this.order.filter((kill, index) => index < excess || kill.openedAt < before);
     for (const kill of old) {
       this.kills.forget(kill);
+      this.books.forget(kill);
       this.incidents.forget(kill);
     }
     if (old.length > 0) this.order = this.order.slice(old.length);
     if (this.node.count !== null) forgetSteps(this.node.count, before);
-    for (const book of this.books.all()) forgetSteps(book.count, before);
+    this.books.forgetBefore(before);
   }
 
   #identify(kill: Kill): void {

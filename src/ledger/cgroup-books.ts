@@ -1,7 +1,16 @@
 import type { Book, CounterObservation } from "../model/observation.ts";
-import { booked, bookedBy, type Count, groupsBooked, openCount, readCount } from "./book.ts";
+import {
+  booked,
+  bookedBy,
+  type Count,
+  forgetSteps,
+  groupsBooked,
+  openCount,
+  readCount,
+} from "./book.ts";
 import { isWithin } from "./identity.ts";
 import { bookWeight, type Kill } from "./kill.ts";
+import { KillsByPath, pathAndAncestors } from "./kills-by-path.ts";
 
 export type CgroupIdentity = Extract<Book, { kind: "cgroup" }>;
 
@@ -22,6 +31,7 @@ const BOOKS_KEPT = 10_000;
 /** All cgroup books, by path. Knows which books a kill in a given cgroup must appear in. */
 export class CgroupBooks {
   readonly #byPath = new Map<string, CgroupBook[]>();
+  readonly #kills = new KillsByPath();
   #size = 0;
   /** Group kills booked by the outermost books, also by those that were dropped. */
   #groups = 0;
@@ -43,8 +53,8 @@ export class CgroupBooks {
     return this.#byPath.get(path) ?? [];
   }
 
-  /** Takes a reading. `kills` are the recent kills, to fill a book that is opened after its first kill was recorded. */
-  observe(observation: CounterObservation, fresh: boolean, kills: Iterable<Kill>): void {
+  /** Takes a reading. A book that is opened after its first kill was recorded begins with the recent kills that are in it. */
+  observe(observation: CounterObservation, fresh: boolean): void {
     if (observation.book.kind !== "cgroup") return;
     const identity = observation.book;
     const known = this.#find(identity);
@@ -63,7 +73,40 @@ export class CgroupBooks {
       final: observation.final,
     };
     this.restore(book);
-    for (const kill of kills) this.#enter(book, kill, 1);
+    for (const kill of this.#kills.below(identity.path)) this.#enter(book, kill, 1);
+  }
+
+  /** The recent kills that the kernel enters into this book. */
+  killsOf(book: CgroupBook): Kill[] {
+    return [...this.#kills.below(book.identity.path)].filter((kill) => belongs(book, kill));
+  }
+
+  /**
+   * Nothing from before `time` (µs, monotonic) will be looked for again: entries of that time which nobody explained are
+   * written off, or they would be taken for kills of today.
+   */
+  forgetBefore(time: number): void {
+    for (const book of this.all()) {
+      const { count } = book;
+      const unexplained = booked(count) - book.explained;
+      forgetSteps(count, time);
+      if (unexplained <= 0) continue;
+      const since = this.killsOf(book).filter(({ at }) => at.monotonicMicroseconds >= time);
+      const explainedSince = since.reduce((sum, kill) => sum + bookWeight(kill), 0);
+      const bookedSince = count.steps.reduce((sum, { delta }) => sum + delta, 0);
+      const stale = unexplained - Math.max(0, bookedSince - explainedSince);
+      if (stale > 0) book.explained += stale;
+    }
+  }
+
+  /** A kill that the books have already, as a checkpoint holds both. */
+  remember(kill: Kill): void {
+    this.#kills.add(kill);
+  }
+
+  /** The books keep it; nobody will ask for it again. */
+  forget(kill: Kill): void {
+    this.#kills.delete(kill);
   }
 
   /** Puts back a book as a checkpoint holds it. */
@@ -79,6 +122,8 @@ export class CgroupBooks {
   /** The kill is now (`sign` 1) or no longer (-1) attributed to its cgroup: all books above it know. */
   enter(kill: Kill, sign: 1 | -1): void {
     if (kill.cgroup === null) return;
+    if (sign === 1) this.#kills.add(kill);
+    else this.#kills.delete(kill);
     for (const path of pathAndAncestors(kill.cgroup.path)) {
       for (const book of this.#byPath.get(path) ?? []) this.#enter(book, kill, sign);
     }
@@ -172,13 +217,4 @@ export function belongs(book: CgroupBook, kill: Kill): boolean {
   if (!isWithin(cgroup.path, identity.path)) return false;
   const samePath = cgroup.path === identity.path;
   return !samePath || cgroup.id === null || identity.id === null || cgroup.id === identity.id;
-}
-
-/** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`. The root has no book on v2 and is given as itself. */
-export function pathAndAncestors(path: string): string[] {
-  const paths = [path];
-  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
-    paths.push(path.slice(0, end));
-  }
-  return paths;
 }

@@ -193,3 +193,20 @@ test("a kill that was entered twice may claim two entries of a cgroup below the 
   const places = ledger.state().kills.filter(({ attribution }) => attribution === "exact");
   assert.equal(places.length, 1, "one entry of /p/c is surely nobody else's");
 });
+
+test("entries of long ago that nobody explained are not taken for kills of today", () => {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  for (const [index, path] of ["/a", "/b"].entries()) {
+    ledger.observe(kill("tracefs", 10, 100 + index));
+    ledger.observe(count({ path, id: 7 + index }, [9, 10.1], 1));
+  }
+  ledger.observe(count("node", [9, 10.1], 2));
+  settle(ledger, 700);
+  assert.equal(ledger.summary().unattributed, 2, "nobody knows which was where");
+  ledger.observe(count("node", [700, 701], 3));
+  ledger.observe(count({ path: "/c", id: 9 }, [700, 701], 1));
+  settle(ledger, 710);
+  const [latest] = ledger.state().kills;
+  assert.deepEqual([latest?.cgroup?.path, latest?.attribution], ["/c", "exact"]);
+});

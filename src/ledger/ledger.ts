@@ -41,6 +41,8 @@ export interface LedgerState {
 }
 
 const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
+/** Looking through the books costs the more the more in them is unexplained, and what is looked for has waited for seconds. */
+const SETTLE_EVERY_MICROSECONDS = 250_000;
 
 /**
  * The books. Takes observations in any order, late, doubled or missing, and makes records: each kill opened once, amended
@@ -104,7 +106,7 @@ export class Ledger {
   /** It is now `now` (µs, monotonic): settles what has waited long enough. Call often; it is cheap when nothing is due. */
   advance(now: number): void {
     this.#cases.now = Math.max(this.#cases.now, now);
-    if (this.#cases.now - this.#settledAt >= 50_000) {
+    if (this.#cases.now - this.#settledAt >= SETTLE_EVERY_MICROSECONDS) {
       this.#settledAt = this.#cases.now;
       this.#openWaitingRepeats();
       this.#decideDoubtful();
@@ -301,7 +303,7 @@ export class Ledger {
     if (observation.book.kind === "node") {
       if (this.#cases.node.observe(observation)) this.#reenterNodeBook();
     } else {
-      this.#cases.books.observe(observation, this.#fresh, this.#cases.order);
+      this.#cases.books.observe(observation, this.#fresh);
     }
     this.#cases.witnessWaiting(observation.source);
   }

@@ -1,8 +1,8 @@
 import { bookedBy, type Count, type Step, unexplainedSteps } from "./book.ts";
-import { belongs, type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
+import { type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
 import { attributionOf, bookWeight, type Kill, killsAfter } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
-import { findSurpluses, isHomeless } from "./surplus.ts";
+import { findSurpluses, isHomeless, timesOf } from "./surplus.ts";
 
 /** A kill only counters know of, before the ledger gives it an id. */
 export interface MissingKill {
@@ -39,7 +39,7 @@ export function missingKills(
   const [first] = candidates;
   // More entries in several cgroups than missing kills: some belong to kills that are known but nobody stamped.
   if (first !== undefined && (candidates.length === 1 || total <= room)) {
-    return missingFromCgroup(first.book, Math.min(room, first.deficit), order, by);
+    return missingFromCgroup({ book: first.book, books }, Math.min(room, first.deficit), order, by);
   }
   if (node.count === null) return [];
   // The node's counter is read first; a cgroup that explains it gets the time to be found and settled too.
@@ -82,12 +82,12 @@ function weightOf(kills: Iterable<Kill>): number {
 }
 
 function missingFromCgroup(
-  book: CgroupBook,
+  { book, books }: { readonly book: CgroupBook; readonly books: CgroupBooks },
   amount: number,
   order: readonly Kill[],
   by: number,
 ): MissingKill[] {
-  const times = killTimes(order.filter((kill) => belongs(book, kill) || isHomeless(kill)));
+  const times = timesOf([...books.killsOf(book), ...order.filter(isHomeless)]);
   const { path, id, version, extent } = book.identity;
   const cgroup = { path, id, version, basis: extent === "local" ? "kernel" : "counter" } as const;
   return makeMissing(book.count, amount, times, by, `c${id ?? 0}-`).map((missing) => ({
@@ -107,16 +107,9 @@ function missingFromNode(
   order: readonly Kill[],
   by: number,
 ): MissingKill[] {
-  const times = killTimes(order.filter((kill) => kill.inNodeBook !== "no"));
+  if (amount <= 0) return [];
+  const times = timesOf(order.filter((kill) => kill.inNodeBook !== "no"));
   return makeMissing(count, amount, times, by, "n");
-}
-
-function killTimes(kills: readonly Kill[]): number[] {
-  return kills
-    .flatMap((kill) =>
-      Array.from({ length: bookWeight(kill) }, () => kill.at.monotonicMicroseconds),
-    )
-    .sort((left, right) => left - right);
 }
 
 /** Named by what the counter said at `by`: whoever settles them one by one or all at once gives them the same ids. */

@@ -1,11 +1,5 @@
 import { type Step, unexplainedSteps } from "./book.ts";
-import {
-  belongs,
-  type CgroupBook,
-  type CgroupBooks,
-  isInside,
-  sureDeficitBy,
-} from "./cgroup-books.ts";
+import { type CgroupBook, type CgroupBooks, isInside, sureDeficitBy } from "./cgroup-books.ts";
 import { isWithin } from "./identity.ts";
 import {
   bookWeight,
@@ -23,7 +17,7 @@ const SLACK_MICROSECONDS = 2_000;
  * Where known kills are dated by the log alone, an entry of theirs may be taken for its neighbour's, and so on: the one left
  * over in the end may be this far from the kill it is of.
  */
-const SHIFT_MICROSECONDS = 10_000_000;
+export const SHIFT_MICROSECONDS = 10_000_000;
 
 /** A cgroup's book with entries that no record in it explains, up to some moment. */
 export interface Surplus {
@@ -43,36 +37,63 @@ export function isHomeless(kill: Kill): boolean {
   return kill.cgroup === null && kill.victim !== null && kill.counted && kill.inNodeBook !== "no";
 }
 
-/** All books with entries too many by `by` (µs, monotonic). `order`: recent kills as the ledger learned of them. */
-export function findSurpluses(books: CgroupBooks, order: readonly Kill[], by: number): Surplus[] {
+/**
+ * All books with entries too many by `by` (µs, monotonic), of those that rose after `since`. `order`: recent kills as the
+ * ledger learned of them.
+ */
+export function findSurpluses(
+  books: CgroupBooks,
+  order: readonly Kill[],
+  by: number,
+  since = Number.NEGATIVE_INFINITY,
+): Surplus[] {
   const later = killsAfter(order, by);
+  let unsettled: readonly Kill[] | null = null;
   const surpluses: Surplus[] = [];
   for (const book of books.all()) {
+    if ((book.count.steps.at(-1)?.to ?? Number.POSITIVE_INFINITY) < since) continue;
     const sure = sureDeficitBy(book, books, by, later);
-    if (sure > 0) surpluses.push(makeSurplus(book, sure, order, by));
+    if (sure <= 0) continue;
+    unsettled ??= order.filter(isUnsettled);
+    const times = timesOf(books.killsOf(book));
+    surpluses.push(makeSurplus(book, sure, { times, unsettled, by }));
   }
   return surpluses;
 }
 
-function makeSurplus(book: CgroupBook, sure: number, order: readonly Kill[], by: number): Surplus {
-  const times = order
-    .filter((kill) => belongs(book, kill))
-    .flatMap((kill) => Array<number>(bookWeight(kill)).fill(kill.at.monotonicMicroseconds));
+interface Around {
+  /** When the entries that are explained happened. */
+  readonly times: readonly number[];
+  /** Kills of which no source told for sure where they were. */
+  readonly unsettled: readonly Kill[];
+  readonly by: number;
+}
+
+/** Each kill as often as it was entered, the earliest first. */
+export function timesOf(kills: readonly Kill[]): number[] {
+  return kills
+    .flatMap((kill) => Array<number>(bookWeight(kill)).fill(kill.at.monotonicMicroseconds))
+    .sort((one, other) => one - other);
+}
+
+function makeSurplus(book: CgroupBook, sure: number, { times, unsettled, by }: Around): Surplus {
   const steps = unexplainedSteps(book.count, times, LATE_CLOCK_MICROSECONDS).filter(
     (step) => step.to <= by,
   );
-  const claimants = order.filter(
+  const claimants = unsettled.filter(
     (kill) => mayBeIn(kill, book) && steps.some((step) => covers(step, kill, SHIFT_MICROSECONDS)),
   );
   const raw = steps.reduce((sum, { delta }) => sum + delta, 0);
   return { book, sure, raw: Math.max(raw, sure), steps, claimants: new Set(claimants) };
 }
 
+function isUnsettled(kill: Kill): boolean {
+  return isHomeless(kill) || (kill.victim !== null && kill.attribution === "inferred");
+}
+
 /** Nobody knows where it was, or only that it was somewhere below a cgroup above this one, or a counter concluded it. */
-function mayBeIn(kill: Kill, { identity }: CgroupBook): boolean {
-  if (isHomeless(kill)) return true;
-  const { cgroup, attribution, victim } = kill;
-  if (cgroup === null || victim === null || attribution !== "inferred") return false;
+function mayBeIn({ cgroup }: Kill, { identity }: CgroupBook): boolean {
+  if (cgroup === null) return true;
   if (cgroup.path === identity.path) return false;
   return cgroup.basis === "counter" || isWithin(identity.path, cgroup.path);
 }
