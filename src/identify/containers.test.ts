@@ -52,6 +52,31 @@ test("whoever was killed in a life that ended with exit 0, it was not the main p
   }
 });
 
+test("the exit of a pod's container waits for the CRI's count of restarts, but not for ever", () => {
+  const uid = "6a4ce4a0-ba47-11ea-b2a7-0cc47ac5979e";
+  const pod = { namespace: "a", name: "b", uid, container: "c", qosClass: null, owner: null };
+  const facts = { name: "shop", mainPid: 500, startedAt: instant(10), pod };
+  const begin = () =>
+    new Story()
+      .list(1, [], "containerd")
+      .list(1, [], "cri")
+      .container(10, 1, { ...facts, by: "containerd" })
+      .exit(5_000, 1, { code: 1, pid: 500, oom: false, by: "containerd" })
+      .to(9_000);
+  const story = begin();
+  assert.equal(story.exits.length, 0);
+  story.container(9_000, 1, { ...facts, restarts: 3, by: "cri" }).to(9_100);
+  assert.deepEqual(
+    story.exits.map(({ container }) => container.restarts),
+    [3],
+  );
+  const alone = begin().to(15_100);
+  assert.deepEqual(
+    alone.exits.map(({ container }) => container.restarts),
+    [null],
+  );
+});
+
 test("docker kill, a probe or a userspace killer: 137 and nobody was killed by the kernel", () => {
   const story = running().exit(5_000, 1, { code: 137, pid: 500, oom: false }).to(20_000);
   assert.deepEqual(verdicts(story), ["not-oom"]);

@@ -146,13 +146,20 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   return {
     record: exitRecord(around, entry, held, verdict, ids),
     held,
-    dueAt: held.heardAt + holdOf(entry, held, verdict),
+    dueAt: held.heardAt + holdOf(around.inventory, entry, held, verdict),
   };
 }
 
-function holdOf({ sources }: Entry, { concluded }: Held, verdict: Verdict): number {
-  const vague = concluded || verdict === "unknown" || sources.length === 0;
-  return vague ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
+function holdOf(inventory: Inventory, entry: Entry, held: Held, verdict: Verdict): number {
+  const vague = held.concluded || verdict === "unknown" || entry.sources.length === 0;
+  const more = vague || isCountAwaited(inventory, entry, held.run);
+  return more ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
+}
+
+/** Only the CRI counts the restarts of containerd's pods; on a busy machine it tells of a container when that is over. */
+function isCountAwaited({ gaps }: Inventory, { facts, sources }: Entry, run: Run): boolean {
+  if (facts.podUid === undefined || run.restarts !== null) return false;
+  return gaps.isUp("cri") && !sources.includes("cri");
 }
 
 function exitRecord(

@@ -17,6 +17,8 @@ const KEPT = 32;
 /** When which source could be heard. What none of its sources could tell of, a container may have done meanwhile. */
 export class Gaps {
   readonly #gaps = new Map<RuntimeSourceName, readonly Gap[]>();
+  /** Sources that have told all that they have, at least once. */
+  readonly #listed = new Set<RuntimeSourceName>();
 
   constructor(state: GapsState) {
     for (const { source, gaps } of state) this.#gaps.set(source, gaps);
@@ -35,10 +37,16 @@ export class Gaps {
 
   /** It told all that it has. True when it could not be heard before. */
   end(source: RuntimeSourceName, at: number): boolean {
+    this.#listed.add(source);
     if (!this.isDeaf(source)) return false;
     const close = (gap: Gap) => (gap.to === null ? { ...gap, to: at } : gap);
     this.#gaps.set(source, (this.#gaps.get(source) ?? []).map(close));
     return true;
+  }
+
+  /** It is here and can be heard now. */
+  isUp(source: RuntimeSourceName): boolean {
+    return this.#listed.has(source) && !this.isDeaf(source);
   }
 
   isDeaf(source: RuntimeSourceName): boolean {
