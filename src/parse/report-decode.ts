@@ -6,6 +6,7 @@
  *     [   12.3] Memory cgroup stats for /x:\x0aanon 534147072\x0afile 212992           the kernel's own
  *     >>>     Out of memory: Killed process 57 (virtual_address)                       wrapped: report-wrap.ts
  */
+import { splitRecords } from "./report-flat.ts";
 import { readJson } from "./report-json.ts";
 import { beginsReportLine } from "./report-known.ts";
 import {
@@ -110,6 +111,12 @@ export class LineDecoder {
   }
 
   #prefixed(text: string, number: number, depth: number): readonly LogLine[] {
+    const records = splitRecords(text);
+    if (records.length === 1) return this.#record(text, number, depth);
+    return records.slice(0, MAX_PARTS).flatMap((record) => this.#record(record, number, depth));
+  }
+
+  #record(text: string, number: number, depth: number): readonly LogLine[] {
     const prefixed = this.#readPrefix(text);
     const nested = depth < MAX_DEPTH && prefixed.prefixed && prefixed.text.startsWith("{");
     const inside = nested ? this.#fromJson(prefixed.text, number, depth) : null;
@@ -251,7 +258,7 @@ function unescapeEntities(text: string): string {
 
 /** Events of Kubernetes write the newline as two characters, and a name may hold these two. */
 const ESCAPED_NEWLINE =
-  /#012|\\x0a|\n|\\n(?=Killed process|Memory cgroup|Out of [Mm]em|Tasks? in \/|oom-kill:|memory: usage|Call Trace:)/;
+  /#012|\\x0a|\n|(?<=or sacrifice child),? (?=Killed process \d)|\\n(?=Killed process|Memory cgroup|Out of [Mm]em|Tasks? in \/|oom-kill:|memory: usage|Call Trace:)/;
 
 /** One record of several lines. A name may hold a newline too: a line that is known as a whole stays whole. */
 function splitEscaped(line: LogLine): readonly LogLine[] {
