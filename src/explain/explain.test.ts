@@ -278,8 +278,16 @@ test("headlines say what matters most", () => {
     "leak[20] killed by hand (sysrq-f), memory had not run out",
   );
   assert.equal(
-    headline(nodeReport({ outcome: "panic", kills: [] })),
+    headline(nodeReport({ outcome: "panic", panicCause: "policy", kills: [] })),
     "kernel panic: out of memory in the machine, and it was told to stop",
+  );
+  assert.equal(
+    headline(nodeReport({ outcome: "panic", panicCause: "none-killable", kills: [] })),
+    "kernel panic: out of memory in the machine, and nobody left to kill",
+  );
+  assert.equal(
+    headline(nodeReport({ outcome: "panic", kills: [] })),
+    "kernel panic: out of memory in the machine",
   );
   assert.equal(
     headline(report({ kills: [], outcome: "unknown", constraint: null, limitCgroup: null })),

@@ -25,11 +25,19 @@ export function headlineOf(story: Story): string {
 function parts(story: Story): string {
   const { outcome, victim, sysrq } = story;
   const where = placeText(story);
-  if (outcome === "panic") return `kernel panic: out of memory${where}, and it was told to stop`;
+  if (outcome === "panic") return panicText(story, where);
   if (outcome === "none-killable") return `out of memory and nobody to kill${where}`;
   if (victim === null) return `out of memory${where}: who was killed is not known`;
   if (sysrq) return `${victim.words} killed by hand (sysrq-f), memory had not run out`;
   return `${subject(story)}: ${reason(story)}${filling(story)}${loop(story)}`;
+}
+
+function panicText({ report, sysrq }: Story, where: string): string {
+  if (sysrq) return "kernel panic by hand (sysrq-f), memory had not run out";
+  if (report?.panicCause === "none-killable")
+    return `kernel panic: out of memory${where}, and nobody left to kill`;
+  const told = report?.panicCause === "policy" ? ", and it was told to stop" : "";
+  return `kernel panic: out of memory${where}${told}`;
 }
 
 /** `, 4th kill in 28 s`. */

@@ -75,6 +75,7 @@ export function report(parts: Partial<OomReport> = {}): OomReport {
       oomScoreAdj: 0,
     },
     constraint: "memcg",
+    printedConstraint: null,
     limitCgroup: CONTAINER_PATH,
     memory: { usageBytes: 100 * MIB, limitBytes: 100 * MIB, failCount: 42 },
     swap: { usageBytes: 0, limitBytes: null, failCount: 0 },
@@ -88,6 +89,8 @@ export function report(parts: Partial<OomReport> = {}): OomReport {
     groupCgroup: null,
     kills: [killOf(tasks.at(-1) ?? WORKER)],
     outcome: "killed",
+    selected: null,
+    panicCause: null,
     sysrq: false,
     suppressedBefore: null,
     problems: [],
@@ -142,6 +145,7 @@ export function node(
 export function nodeReport(parts: Partial<OomReport> = {}): OomReport {
   return report({
     constraint: "none",
+    printedConstraint: "none",
     limitCgroup: null,
     memory: null,
     swap: null,

@@ -14,6 +14,8 @@ export interface OomReport {
   readonly lines: { readonly first: number; readonly last: number };
   readonly trigger: ReportTrigger | null;
   readonly constraint: Constraint;
+  /** `constraint=` of the summary line; `null` where the kernel prints none (before 5.0), or the text has it not. */
+  readonly printedConstraint: Constraint;
   /** The cgroup whose limit was hit (`oom_memcg`, "as a result of limit of"). */
   readonly limitCgroup: string | null;
   /** `memory: usage …`: the cgroup whose limit was hit. */
@@ -45,6 +47,10 @@ export interface OomReport {
   readonly kills: readonly ReportKill[];
   /** `none-killable`, `panic` or `unknown` describe a report without victims; otherwise that of its first kill. */
   readonly outcome: Outcome;
+  /** "Kill process 62685 (bash) … or sacrifice child": whom the kernel chose, not always whom it killed. */
+  readonly selected: { readonly pid: number; readonly comm: string } | null;
+  /** Who wanted a panic: vm.panic_on_oom, or nobody: there was nothing to kill. `null`: no panic, or it does not say. */
+  readonly panicCause: "policy" | "none-killable" | null;
   /** order=-1: somebody asked for it (sysrq-f). */
   readonly sysrq: boolean;
   /** "N callbacks suppressed" printed just before: reports that the rate limit swallowed. */

@@ -7,7 +7,12 @@
  *
  * Any of them may be missing: what is there is told, what is not there is not made up.
  */
-import { type ReportEvent, type ReportKill, UNKNOWN_VICTIM } from "../model/report.ts";
+import {
+  type OomReport,
+  type ReportEvent,
+  type ReportKill,
+  UNKNOWN_VICTIM,
+} from "../model/report.ts";
 import type { KilledLine } from "./kernel-log-kill-lines.ts";
 import type { SummaryLine, TaskInLine } from "./kernel-log-summary.ts";
 import { parseDetailLine } from "./report-detail.ts";
@@ -163,7 +168,7 @@ export class ReportAssembler {
         this.#undecided(at).ending = "none-killable";
         return;
       case "panic":
-        this.#panic(at);
+        this.#panic(at, line.cause);
         return;
       case "reaped":
         this.#reaped(line.tid, line.comm, at);
@@ -288,9 +293,10 @@ export class ReportAssembler {
     draft.kill({ ...first, cgroupPath: null });
   }
 
-  #panic(at: WholeLine): void {
+  #panic(at: WholeLine, cause: OomReport["panicCause"]): void {
     const open = this.#open;
     const draft = open !== null && open.ending === "none-killable" ? open : this.#undecided(at);
+    draft.panicCause = draft.ending === "none-killable" ? "none-killable" : cause;
     draft.ending = "panic";
     draft.touch(at);
   }

@@ -30,6 +30,7 @@ interface StatsDraft {
 /** One report while its lines arrive. What decides is set by the assembler; what describes is taken by `describe`. */
 export class ReportDraft {
   readonly #first: WholeLine;
+  #least: number;
   #last: number;
   header: HeaderLine | null = null;
   triggerPid: number | null = null;
@@ -41,6 +42,7 @@ export class ReportDraft {
   scope: SelectionScope | null = null;
   group: string | null = null;
   ending: "none-killable" | "panic" | null = null;
+  panicCause: OomReport["panicCause"] = null;
   suppressedBefore: number | null = null;
   sysrq = false;
   release: string | null = null;
@@ -58,6 +60,7 @@ export class ReportDraft {
 
   constructor(first: WholeLine) {
     this.#first = first;
+    this.#least = first.number;
     this.#last = first.number;
   }
 
@@ -81,6 +84,8 @@ export class ReportDraft {
   }
 
   touch(line: WholeLine): void {
+    // In a text whose newest line comes first the kill stands above the header.
+    this.#least = Math.min(this.#least, line.number);
     this.#last = Math.max(this.#last, line.number);
   }
 
@@ -167,9 +172,10 @@ export class ReportDraft {
       at: wallText(this.#first.wallMicroseconds),
       uptimeSeconds: this.#first.uptimeSeconds,
       kernelRelease: this.release,
-      lines: { first: this.#first.number, last: this.#last },
+      lines: { first: this.#least, last: this.#last },
       trigger: this.#trigger(),
       constraint: this.#constraint(),
+      printedConstraint: this.summary?.constraint ?? null,
       limitCgroup: this.summary?.limitCgroup ?? this.taskIn?.limitCgroup ?? null,
       memory: this.#usages.get("memory") ?? null,
       swap: this.#usages.get("swap") ?? null,
@@ -184,6 +190,8 @@ export class ReportDraft {
       groupCgroup: this.group,
       kills: this.kills,
       outcome: this.#outcome(),
+      selected: this.selection && { pid: this.selection.pid, comm: this.selection.comm },
+      panicCause: this.panicCause,
       sysrq: this.sysrq || this.header?.order === -1,
       suppressedBefore: this.suppressedBefore,
       problems: this.#problems,

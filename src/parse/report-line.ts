@@ -7,14 +7,15 @@
  *     Memory cgroup out of memory: Kill process 3897 (stress) score 1001 or sacrifice child                    ≤ 5.0
  *     No available memory (MPOL_BIND): kill process 3462 (perl) score 246 or a child                        … 2.6.35
  */
+import type { OomReport } from "../model/report.ts";
 import { type KilledLine, type KillScope, parseKillLine } from "./kernel-log-kill-lines.ts";
 import {
   parseGroup,
-  parseSummary,
   parseTaskIn,
   type SummaryLine,
   type TaskInLine,
 } from "./kernel-log-summary.ts";
+import { parseReportSummary } from "./report-summary.ts";
 
 export interface HeaderLine {
   readonly kind: "header";
@@ -48,7 +49,7 @@ export type DecidingLine =
   | { readonly kind: "skip"; readonly tid: number }
   | { readonly kind: "group"; readonly cgroup: string }
   | { readonly kind: "none-killable" }
-  | { readonly kind: "panic" }
+  | { readonly kind: "panic"; readonly cause: OomReport["panicCause"] }
   | { readonly kind: "reaped"; readonly tid: number; readonly comm: string | null }
   | { readonly kind: "suppressed"; readonly count: number };
 
@@ -68,7 +69,7 @@ function byStart(text: string): DecidingLine | null {
     case "k":
       return parseKill(text) ?? panic(text);
     case "o":
-      return summary(text) ?? suppressed(text) ?? reaped(text);
+      return parseReportSummary(text) ?? suppressed(text) ?? reaped(text);
     default:
       return null;
   }
@@ -129,36 +130,6 @@ function whole(digits: string | undefined): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-function summary(text: string): SummaryLine | null {
-  if (!/^oom-kill:constraint=CONSTRAINT_[A-Z]/.test(text)) return null;
-  const line = parseSummary(text);
-  if (line === null || line.pid !== null) return line;
-  return cutSummary(text, line);
-}
-
-/** A summary without its end: what stands before the next key is whole. */
-function cutSummary(text: string, line: SummaryLine): SummaryLine {
-  const name = /^oom-kill:constraint=CONSTRAINT_(NONE|CPUSET|MEMORY_POLICY|MEMCG)(?:,|$)/.exec(
-    text,
-  )?.[1];
-  return {
-    ...line,
-    constraint: CONSTRAINTS[name ?? ""] ?? null,
-    limitCgroup: /,oom_memcg=(\/[^,]*),task_memcg=/.exec(text)?.[1] ?? null,
-    victimCgroup: /,task_memcg=(\/[^,]*),task=/.exec(text)?.[1] ?? null,
-    comm: /[, ]task=([^,]{0,15}),pid=/.exec(text)?.[1] ?? null,
-    pid: whole(/[, ]task=[^,]{0,15},pid=(\d{1,10}),/.exec(text)?.[1]),
-    uid: whole(/,pid=\d{1,10},uid=(\d{1,10})\s*$/.exec(text)?.[1]),
-  };
-}
-
-const CONSTRAINTS: Readonly<Record<string, SummaryLine["constraint"]>> = {
-  NONE: "none",
-  CPUSET: "cpuset",
-  MEMORY_POLICY: "memory_policy",
-  MEMCG: "memcg",
-};
-
 function suppressed(text: string): DecidingLine | null {
   const count = /^oom_kill_process: (\d{1,10}) callbacks suppressed/.exec(text)?.[1];
   return count === undefined ? null : { kind: "suppressed", count: Number(count) };
@@ -180,9 +151,13 @@ function noneKillable(text: string): DecidingLine | null {
 }
 
 function panic(text: string): DecidingLine | null {
-  return /^Kernel panic - not syncing: (?:Out of memory|out of memory|System is deadlocked on mem)/.test(
-    text,
-  )
-    ? { kind: "panic" }
-    : null;
+  const wanted =
+    /^Kernel panic - not syncing: (?:Out of memory|out of memory|System is deadlocked on mem)/;
+  return wanted.test(text) ? { kind: "panic", cause: panicCause(text) } : null;
+}
+
+/** Without anybody to kill it is unconditional: vm.panic_on_oom has no part in it. */
+function panicCause(text: string): OomReport["panicCause"] {
+  if (text.includes("panic_on_oom")) return "policy";
+  return /no killable|deadlocked/.test(text) ? "none-killable" : null;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeReport, report, says, story } from "../testing.ts";
+import { nodeReport, report, says, story, task } from "../testing.ts";
 import { panic } from "./panic.ts";
 
 test("the machine stopped instead of killing", () => {
@@ -16,4 +16,17 @@ test("the machine stopped instead of killing", () => {
 
 test("a kill is no panic", () => {
   assert.deepEqual(says(panic, story(report())).findings, []);
+});
+
+test("nobody left to kill is a panic that no setting prevents", () => {
+  const dead = { outcome: "panic", panicCause: "none-killable", kills: [] } as const;
+  const empty = says(panic, story(nodeReport({ ...dead, tasks: [] })));
+  assert.deepEqual(empty.findings[0], "The kernel panicked because there was nobody it may kill.");
+  assert.deepEqual(empty.confidences, ["certain", "likely"]);
+  assert.match(empty.advice.join("\n"), /^Protect fewer .*\nIf it was while booting/);
+  const tasks = [task("agent", 9, 90, { oomScoreAdj: -1000 }), task("idle", 10, 1)];
+  const immune = says(panic, story(nodeReport({ ...dead, tasks })));
+  assert.match(immune.findings[1] ?? "", /^1 process of 2 had oom_score_adj -1000/);
+  assert.equal(immune.advice.length, 1);
+  for (const said of [empty, immune]) assert.doesNotMatch(said.advice.join(), /panic_on_oom=0/);
 });
