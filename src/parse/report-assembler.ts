@@ -78,7 +78,7 @@ export class ReportAssembler {
   }
 
   #take(line: WholeLine): void {
-    const killer = this.#userspace.read(line.text);
+    const killer = this.#userspace.read(line.text, line.number);
     if (killer !== null) {
       const at = wallText(line.wallMicroseconds);
       this.#later({ kind: "userspace-kill", kill: { ...killer, at, line: line.number } });

@@ -3,19 +3,15 @@
  *
  *     sending SIGTERM to process 7378 uid 1000 "tail": oom_score 156, VmRSS 4962 MiB                          earlyoom
  *     killing process 7378 "tail" with signal 15: badness 156, VmRSS 4962 MiB                                 … 1.1
- *     Killed /user.slice/app.scope due to memory pressure for /user.slice being 62.48% > 50.00% …             systemd-oomd
- *     app.scope: systemd-oomd killed 19 process(es) in this unit.                                             systemd
  *     oomd kill: 10.00 5.00 1.00 system.slice/x.service 123456 ruleset:[…] detectorgroup:[…] killer:kill v2   oomd
  *     Sending SIGTERM to the victim      after      PID:       7378, name: tail, state: S, …                  nohang
  *     [talos] Sending SIGKILL to cgroup {"component": …, "cgroup": "/sys/fs/cgroup/kubepods/besteffort/pod…"} Talos
  *     "Eviction manager: pod is evicted successfully" pod="shop/cart-0"                                       kubelet
  *     slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.
  */
-import type { UserspaceKill } from "../model/report.ts";
+import { SystemdOomd } from "./report-userspace-systemd.ts";
+import { type Told, told } from "./report-userspace-told.ts";
 
-type Told = Omit<UserspaceKill, "at" | "line">;
-
-const MAX_REASON_CHARACTERS = 200;
 const MAX_LINE_CHARACTERS = 4_000;
 /** Of what was told lately, so that two lines about one kill are one. */
 const KEPT = 64;
@@ -29,18 +25,20 @@ export class UserspaceKillers {
   /** What the kubelet is about to reclaim: evictions for disk space are not ours. */
   #resource: string | null = null;
   readonly #told = new Set<string>();
+  readonly #systemd = new SystemdOomd();
 
-  read(text: string): Told | null {
+  /** `line`: where in the text. */
+  read(text: string, line: number): Told | null {
     if (text.length > MAX_LINE_CHARACTERS || !HINT.test(text)) return null;
     this.#note(text);
-    const kill = this.#kill(text);
+    const kill = this.#kill(text, line);
     return kill !== null && this.#isNew(kill) ? kill : null;
   }
 
-  #kill(text: string): Told | null {
+  #kill(text: string, line: number): Told | null {
     return (
       earlyoom(text) ??
-      systemdOomd(text) ??
+      this.#systemdOomd(text, line) ??
       oomd(text) ??
       this.#nohang(text) ??
       talos(text) ??
@@ -77,13 +75,16 @@ export class UserspaceKillers {
     return event === null ? null : evicted(event[1] ?? "");
   }
 
-  /** The manager of the unit repeats what systemd-oomd said of its cgroup; events repeat what the kubelet said of a pod. */
-  #isNew({ tool, cgroupPath, reason }: Told): boolean {
-    if (tool !== "systemd-oomd" && tool !== "kubelet") return true;
-    const name = (cgroupPath ?? reason ?? "").split("/").at(-1) ?? "";
-    const key = `${tool} ${/^[^\s:]+/.exec(name)?.[0] ?? name}`;
-    const repeats = tool === "kubelet" || cgroupPath === null;
-    if (repeats && this.#told.has(key)) return false;
+  #systemdOomd(text: string, line: number): Told | null {
+    const kill = this.#systemd.read(text, line);
+    return kill === "repeated" ? null : kill;
+  }
+
+  /** Events repeat what the kubelet said of a pod. */
+  #isNew({ tool, reason }: Told): boolean {
+    if (tool !== "kubelet" || reason === null) return true;
+    const key = reason.replace(/^pod (?:[^/\s]{1,253}\/)?/, "");
+    if (this.#told.has(key)) return false;
     this.#told.add(key);
     const [oldest] = this.#told;
     if (this.#told.size > KEPT && oldest !== undefined) this.#told.delete(oldest);
@@ -94,17 +95,6 @@ export class UserspaceKillers {
 function evicted(pod: string): Told {
   const name = pod.trim().replace(/_.*$/, "");
   return told("kubelet", { reason: name === "" ? "pod evicted" : `pod ${name} evicted` });
-}
-
-function told(tool: string, parts: Partial<Omit<Told, "tool">>): Told {
-  const reason = parts.reason?.trim().slice(0, MAX_REASON_CHARACTERS);
-  return {
-    tool,
-    pid: parts.pid ?? null,
-    comm: parts.comm ?? null,
-    cgroupPath: parts.cgroupPath ?? null,
-    reason: reason === undefined || reason === "" ? null : reason,
-  };
 }
 
 function earlyoom(text: string): Told | null {
@@ -131,18 +121,6 @@ function earlyoom(text: string): Told | null {
         comm: oldest[1] ?? null,
         reason: oldest[3] ?? null,
       });
-}
-
-function systemdOomd(text: string): Told | null {
-  const match = /Killed (\/\S{1,1000}) due to ((?:memory|swap) (?:pressure|used)[^\n]{0,200})/.exec(
-    text,
-  );
-  if (match !== null)
-    return told("systemd-oomd", { cgroupPath: match[1] ?? null, reason: match[2] ?? null });
-  const unit = /(\S{1,255}): systemd-oomd killed \d{1,7} process(?:\(es\)|es)? in this unit/.exec(
-    text,
-  );
-  return unit === null ? null : told("systemd-oomd", { reason: unit[0] });
 }
 
 function oomd(text: string): Told | null {
