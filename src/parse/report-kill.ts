@@ -9,11 +9,19 @@ import type { SelectedLine } from "./report-line.ts";
 /** `null` when it says neither that the killer ran nor whom it took: lines of a report without its head and its end. */
 export function finishReport(draft: ReportDraft): OomReport | null {
   if (!draft.decided) {
+    if (isQuotation(draft)) return null;
     if (draft.selection !== null) draft.kill(selected(draft, draft.selection));
     else if (draft.summary !== null) draft.kill(summarized(draft, draft.summary));
     else if (draft.header === null && draft.taskIn === null && draft.group === null) return null;
   }
   return draft.finish();
+}
+
+/** Words of a summary in a text about OOM kills: `oom-kill:constraint=CONSTRAINT_MEMORY_POLICY,nodemask=0`. */
+function isQuotation({ summaryLine, header, taskIn, selection, group }: ReportDraft): boolean {
+  if (summaryLine === null || summaryLine.prefixed || header !== null) return false;
+  if (taskIn !== null || selection !== null || group !== null) return false;
+  return !/,\s*(?:cpuset=|oom_memcg=|global_oom|task_memcg=|task=|pid=)/.test(summaryLine.text);
 }
 
 function summarized(draft: ReportDraft, line: SummaryLine): ReportKill {

@@ -274,8 +274,12 @@ const SUMMARY_KEY =
 const SUMMARY_REST =
   /,(?:cpuset|mems_allowed|oom_memcg|global_oom|task_memcg|task|pid|uid)[=,]|^[\w.-]*,?[pu]id=\d/;
 
-function joinSummary(open: string, piece: string, own: boolean): string | null {
-  if (SUMMARY_KEY.test(piece)) return open.trimEnd() + piece;
+/** A log in the comment of a program's source. */
+const COMMENT = /^(?:#+|\/\/|\*) +(?=[a-z_]{3,12}=)/;
+
+function joinSummary(open: string, line: string, own: boolean): string | null {
+  const piece = line.replace(COMMENT, "");
+  if (SUMMARY_KEY.test(piece)) return `${open.trimEnd().replace(/(?<=,\.\.\.)$/, ",")}${piece}`;
   if (own) {
     const starts =
       /(?:memcg=|cpuset=)$/.test(open) && (piece.startsWith("/") || SUMMARY_REST.test(piece));
