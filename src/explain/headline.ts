@@ -1,6 +1,7 @@
 import type { TaskRow } from "../model/report.ts";
 import { LOOP } from "./history.ts";
 import { loweringOf } from "./lowering.ts";
+import { memorySwapLimitOf } from "./memory-swap.ts";
 import { runtimeOf } from "./runtimes.ts";
 import type { Story } from "./story.ts";
 import {
@@ -67,7 +68,8 @@ function subject(story: Story): string {
 
 function reason(story: Story): string {
   const { scope, limitWords, limitBytes, anatomy } = story;
-  const of = limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`;
+  const swapped = memorySwapLimitOf(story)?.words ?? null;
+  const of = swapped ?? (limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`);
   const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
   switch (scope) {
     case "node": {
@@ -79,7 +81,7 @@ function reason(story: Story): string {
     case "mempolicy":
       return "the NUMA nodes of a memory policy ran out";
     case "ancestor":
-      return `the limit of ${limitWords}${size} above it was hit`;
+      return `the limit${swapped ?? ""} of ${limitWords}${swapped === null ? size : ""} above it was hit`;
     case "pod":
     case "container":
     case "cgroup":

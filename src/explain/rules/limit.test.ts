@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { headlineOf } from "../headline.ts";
 import { facts, ID, MIB, nodeReport, recordStory, report, says, stats, story } from "../testing.ts";
 import { limit } from "./limit.ts";
+import { swap } from "./swap.ts";
 
 test("whose limit, how much was used of how much, and how often it was reached", () => {
   const { findings, confidences, evidence } = says(limit, story(report()));
@@ -77,5 +79,26 @@ test("a record without a report names pod and container, and what it knows of th
   assert.match(
     says(limit, recordStory(unsized, null)).findings[0] ?? "",
     /does not say how large it is/,
+  );
+});
+
+test("v1: the limit of memory and swap together was hit while memory's own has room", () => {
+  const memory = { usageBytes: 90 * MIB, limitBytes: 100 * MIB, failCount: 0 };
+  const memorySwap = { usageBytes: 120 * MIB, limitBytes: 120 * MIB, failCount: 61_602 };
+  const of = report({ version: 1, swap: null, memory, memorySwap });
+  const { findings, confidences, advice } = says(limit, story(of));
+  assert.deepEqual(findings, [
+    "Container 5f1d3c9a4b7e reached its limit of 120 MiB of memory and swap together, not that of memory alone (90 MiB of 100 MiB).",
+  ]);
+  assert.deepEqual(confidences, ["certain"]);
+  assert.match(advice[0] ?? "", /^Raise the limit of memory and swap together from 120 MiB to/);
+  assert.match(headlineOf(story(of)), /hit its limit of 120 MiB of memory and swap together/);
+  assert.deepEqual(says(swap, story(of)).findings, []);
+  const reached = { ...memory, failCount: 3 };
+  assert.deepEqual(says(limit, story(report({ ...of, memory: reached }))).confidences, ["likely"]);
+  const full = { ...memory, usageBytes: 100 * MIB };
+  assert.match(
+    says(limit, story(report({ ...of, memory: full }))).findings[0] ?? "",
+    /reached its memory limit: 100 MiB used of 100 MiB/,
   );
 });

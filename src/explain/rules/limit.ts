@@ -1,4 +1,5 @@
 import { loweringOf } from "../lowering.ts";
+import { type MemorySwapLimit, memorySwapLimitOf } from "../memory-swap.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, capital, percentText, quantityText, roundedUp } from "../words.ts";
@@ -20,6 +21,38 @@ export const limit: Rule = {
 };
 
 function memcg(story: Story) {
+  const both = memorySwapLimitOf(story);
+  return both === null ? own(story) : withSwap(story, both);
+}
+
+/** Memory itself has room; what it has swapped out counts as well. */
+function withSwap(story: Story, { usageBytes, limitBytes, sure, words }: MemorySwapLimit) {
+  const alone = `${bytesText(story.usageBytes ?? 0)} of ${bytesText(story.limitBytes ?? 0)}`;
+  const from = `${bytesText(limitBytes)} to ${bytesText(roundedUp(limitBytes * 1.5))}`;
+  const how = "memory.memsw.limit_in_bytes, docker --memory-swap";
+  return told(
+    [
+      finding(
+        sure ? "certain" : "likely",
+        `${capital(story.limitWords)} reached its limit${words}, not that of memory alone (${alone}).`,
+        [
+          `memory+swap: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB, failcnt ${story.report?.memorySwap?.failCount ?? "?"}`,
+          `memory: usage ${(story.usageBytes ?? 0) / 1024}kB, limit ${(story.limitBytes ?? 0) / 1024}kB, failcnt ${story.report?.memory?.failCount ?? "?"}`,
+        ],
+      ),
+    ],
+    [
+      raise(story) === null
+        ? null
+        : advice(
+            `Raise the limit of memory and swap together from ${from} (${how}).`,
+            "What is swapped out counts against it: a larger limit of memory alone changes nothing.",
+          ),
+    ],
+  );
+}
+
+function own(story: Story) {
   const { limitWords, limitPlace, limitBytes, usageBytes, report } = story;
   const many = limitPlace?.kind === "qos" || limitPlace?.kind === "kubepods";
   const its = many ? "their" : "its";

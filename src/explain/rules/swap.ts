@@ -1,3 +1,4 @@
+import { memorySwapLimitOf } from "../memory-swap.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, percentText } from "../words.ts";
@@ -13,7 +14,10 @@ export const swap: Rule = {
   },
 };
 
-function memcg({ report, limitBytes }: Story) {
+function memcg(story: Story) {
+  const { report, limitBytes } = story;
+  // rules/limit.ts tells of it.
+  if (memorySwapLimitOf(story) !== null) return null;
   const both = report?.memorySwap ?? null;
   const own = report?.swap ?? null;
   if (both?.limitBytes != null && both.usageBytes >= both.limitBytes && limitBytes !== null) {
