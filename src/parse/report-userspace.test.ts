@@ -57,3 +57,31 @@ test("what systemd-oomd would have done is no killing", () => {
     [],
   );
 });
+
+test("nohang of 2019 sends instead of sending, and may run a command instead", () => {
+  const sent = [
+    "мая 26 23:02:22 user-VirtualBox nohang[530]: Victim VmRSS: 3268608 KiB",
+    "мая 26 23:02:22 user-VirtualBox nohang[530]: Timer (value = 0.01 sec) expired; seems like the victim handles signal",
+    "мая 26 23:02:22 user-VirtualBox nohang[530]: Implement a corrective action:",
+    "мая 26 23:02:22 user-VirtualBox nohang[530]:   Send SIGTERM to the victim; total response time: 13246 ms",
+  ];
+  assert.deepEqual(killsOf(sent), ["4: nohang"]);
+  const gone = "  Send SIGTERM to the victim; no such process; response time: 3 ms";
+  assert.deepEqual(killsOf([gone]), []);
+  const ran = [
+    "Process with highest badness (found in 6 ms):",
+    "  PID: 12297, Name: tail, badness: 727",
+    "Execute the command(1) in Thread-1: kill -TERM 12297",
+    "Implement a corrective action:",
+    "  Run the command: kill -TERM 12297",
+    "  Exit status: None; total response time: 7 ms",
+    "The victim doesn't respond on corrective action in 0.027 sec",
+  ];
+  assert.deepEqual(killsOf(ran), ["3: nohang 12297 tail kill -TERM 12297"]);
+  assert.equal(killsOf([...ran, ...ran]).length, 2);
+  assert.deepEqual(killsOf(["Run the command: kill -9 4711", "Send SIGKILL to the victim"]), []);
+  assert.deepEqual(
+    killsOf(['Execute the command(2) in Thread-2: notify-send "nohang: kill -9 1"']),
+    [],
+  );
+});

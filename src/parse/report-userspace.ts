@@ -4,11 +4,11 @@
  *     sending SIGTERM to process 7378 uid 1000 "tail": oom_score 156, VmRSS 4962 MiB                          earlyoom
  *     killing process 7378 "tail" with signal 15: badness 156, VmRSS 4962 MiB                                 … 1.1
  *     oomd kill: 10.00 5.00 1.00 system.slice/x.service 123456 ruleset:[…] detectorgroup:[…] killer:kill v2   oomd
- *     Sending SIGTERM to the victim      after      PID:       7378, name: tail, state: S, …                  nohang
  *     [talos] Sending SIGKILL to cgroup {"component": …, "cgroup": "/sys/fs/cgroup/kubepods/besteffort/pod…"} Talos
  *     "Eviction manager: pod is evicted successfully" pod="shop/cart-0"                                       kubelet
  *     slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.
  */
+import { Nohang } from "./report-userspace-nohang.ts";
 import { SystemdOomd } from "./report-userspace-systemd.ts";
 import { type Told, told } from "./report-userspace-told.ts";
 
@@ -16,15 +16,14 @@ const MAX_LINE_CHARACTERS = 4_000;
 /** Of what was told lately, so that two lines about one kill are one. */
 const KEPT = 64;
 const HINT =
-  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, [Nn]ame: |resourceName="|with signal/;
+  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, [Nn]ame: |resourceName="|with signal|the command.{0,60}: (?:p?kill|systemctl)/;
 
 /** Reads the lines of one text; some kills are told in several lines. */
 export class UserspaceKillers {
-  /** nohang tells its victim before it tells that it kills. */
-  #victim: { readonly pid: number; readonly comm: string } | null = null;
   /** What the kubelet is about to reclaim: evictions for disk space are not ours. */
   #resource: string | null = null;
   readonly #told = new Set<string>();
+  readonly #nohang = new Nohang();
   readonly #systemd = new SystemdOomd();
 
   /** `line`: where in the text. */
@@ -40,7 +39,7 @@ export class UserspaceKillers {
       earlyoom(text) ??
       this.#systemdOomd(text, line) ??
       oomd(text) ??
-      this.#nohang(text) ??
+      this.#nohang.read(text) ??
       talos(text) ??
       this.#kubelet(text) ??
       slurm(text)
@@ -48,18 +47,8 @@ export class UserspaceKillers {
   }
 
   #note(text: string): void {
-    const victim = /\bPID: +(\d{1,10}), [Nn]ame: ([^\n,]{1,64}),/.exec(text);
-    if (victim !== null) this.#victim = { pid: Number(victim[1]), comm: victim[2] ?? "" };
     const resource = /resourceName="([a-z.-]{1,40})"/.exec(text)?.[1];
     if (resource !== undefined) this.#resource = resource;
-  }
-
-  #nohang(text: string): Told | null {
-    if (!/^\s*Sending SIG(?:TERM|KILL) to the victim|nohang\S{0,16}: +Sending SIG/.test(text))
-      return null;
-    const victim = this.#victim;
-    this.#victim = null;
-    return told("nohang", { pid: victim?.pid ?? null, comm: victim?.comm ?? null });
   }
 
   #kubelet(text: string): Told | null {
