@@ -74,3 +74,29 @@ test("without a table the victim's own figures are told", () => {
   const { findings } = says(victim, recordStory(facts(), null));
   assert.deepEqual(findings, ["worker[11] held 94 MiB when it was killed."]);
 });
+
+test("a child was killed in place of the process that was chosen", () => {
+  const cp = task("cp", 62_769, 1.6, { oomScoreAdj: -998 });
+  const bash = task("bash", 62_685, 2.6, { oomScoreAdj: -998 });
+  const selected = { pid: 62_685, comm: "bash" };
+  const of = report({ tasks: [bash, cp], kills: [killOf(cp)], selected, kernelRelease: null });
+  const { findings, confidences } = says(victim, story(of));
+  assert.equal(
+    findings[0],
+    "The kernel chose bash[62685] and killed its child cp[62769] in its place, as kernels before 5.1 do.",
+  );
+  assert.equal(confidences[0], "certain");
+  assert.doesNotMatch(findings.join(), /protected by oom_score_adj/);
+  const cut = says(victim, story(report({ ...of, tasks: [cp] })));
+  assert.match(cut.findings[0] ?? "", /a child in its place, .*, or a thread of the same process/);
+  assert.equal(cut.confidences[0], "likely");
+  const same = story(report({ ...of, selected: { pid: 62_769, comm: "cp" } }));
+  assert.doesNotMatch(says(victim, same).findings.join(), /in its place/);
+});
+
+test("nobody is protected by the oom_score_adj that all have", () => {
+  const cp = task("cp", 62_769, 1.6, { oomScoreAdj: -998 });
+  const bash = task("bash", 62_685, 2.6, { oomScoreAdj: -998 });
+  const of = report({ tasks: [bash, cp], kills: [killOf(cp)], kernelRelease: null });
+  assert.doesNotMatch(says(victim, story(of)).findings.join(), /protected by oom_score_adj/);
+});

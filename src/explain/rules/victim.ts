@@ -1,6 +1,7 @@
 import type { TaskRow } from "../../model/report.ts";
 import { atLeast, kernelVersion } from "../kernel-version.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
+import { type Sacrifice, sacrificeOf } from "../sacrifice.ts";
 import type { Story, StoryVictim } from "../story.ts";
 import { bytesText, countText, percentText, processText } from "../words.ts";
 
@@ -10,11 +11,23 @@ export const victim: Rule = {
   tell: (story) => {
     const { victim: who } = story;
     if (who === null) return null;
+    const sacrifice = sacrificeOf(story);
+    if (sacrifice !== null) return told([sacrificed(who, sacrifice), bySize(story, who)]);
     const others = story.group && !isChosen(story);
     if (!others && isAnybody(story)) return anybody(story, who);
     return told([others ? null : (byRank(story, who) ?? bySize(story, who)), disagreement(story)]);
   },
 };
+
+function sacrificed(who: StoryVictim, { chosen, sure }: Sacrifice) {
+  return finding(
+    sure ? "certain" : "likely",
+    sure
+      ? `The kernel chose ${chosen} and killed its child ${who.words} in its place, as kernels before 5.1 do.`
+      : `The kernel chose ${chosen} and killed ${who.words}: a child in its place, as kernels before 5.1 do, or a thread of the same process.`,
+    [`Kill process ${chosen} or sacrifice child; Killed process ${who.words}`],
+  );
+}
 
 /** Whether it is the one that the kernel chose, and not a member that went with it. */
 function isChosen({ report, kill }: Story): boolean {
@@ -63,7 +76,9 @@ function byRank(story: Story, who: StoryVictim) {
     const why =
       adj > 0
         ? `its oom_score_adj ${adj}${worth} put it first`
-        : `the other is protected by oom_score_adj ${largest.oomScoreAdj ?? 0}`;
+        : (largest.oomScoreAdj ?? 0) < adj
+          ? `the other is protected by oom_score_adj ${largest.oomScoreAdj ?? 0}`
+          : "by the kernel's measure the other is no larger";
     return finding(
       "certain",
       `${who.words} was killed with ${heldText(row)} although ${processText(largest.comm, largest.pid)} holds ${heldText(largest)}: ${why}.`,
