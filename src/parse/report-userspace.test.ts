@@ -85,3 +85,15 @@ test("nohang of 2019 sends instead of sending, and may run a command instead", (
     [],
   );
 });
+
+test("the words of oomd in the source of a program are no killing", () => {
+  const source =
+    '      "oomd kill: 10.00 60.00 600.00 Evil  1999 detector:swap,12345MB killer:Evaporate "};';
+  assert.deepEqual(killsOf(["  std::string test_complex_string{", source]), []);
+  const log = JSON.stringify({
+    log: "oomd kill: 10.00 60.00 600.00 system.slice/x.service 1999 ruleset:[r] detectorgroup:[d] killer:k v2",
+  });
+  assert.deepEqual(killsOf([log]), [
+    "1: oomd /system.slice/x.service ruleset:[r] detectorgroup:[d] killer:k v2",
+  ]);
+});

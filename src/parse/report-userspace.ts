@@ -114,6 +114,8 @@ function earlyoom(text: string): Told | null {
 
 function oomd(text: string): Told | null {
   if (text.includes("killer:(dry)") || text.endsWith("(dry)")) return null;
+  // The sentence in the source of a program.
+  if (/"oomd kill: [^"\n]{0,1200}"[\s)}]{0,9};/.test(text)) return null;
   const restarted = /oomd kill: restarted systemd service=(\S{1,255})/.exec(text);
   if (restarted !== null) return told("oomd", { reason: restarted[0].slice("oomd kill: ".length) });
   const match = /oomd kill: (?:[\d.]{1,20} ){3}(\S{1,1000}) +\d+ ([^\n]{0,200})/.exec(text);
