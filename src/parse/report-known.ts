@@ -5,7 +5,7 @@
  * engine looks at one letter in 10, and passes over 1 GB of other text in a second (`npm run bench -- explain`).
  */
 export const INTERESTING =
-  /o(?:om[-_d]|r killing due| the vict|f [Mm]emory|ry: usage|ry limit|up stats for|tal_vm|hang|urceName=")|OOM|i(?:ll(?:ed (?:proc|as a r|\/)|(?:ing)? proc)|cted succ|ll -[A-Z0-9]|ng SIG(?:TERM|KILL) to|cted +pod\/|nux version)/;
+  /o(?:om[-_d]|r killing due| the vict|f [Mm]emory|ry: usage|ry limit|up stats for|tal_vm|hang|urceName=")|OOM|i(?:ll(?:ed (?:proc|as a r|\/)|(?:ing)? (?:proc|'))|cted succ|ll -[A-Z0-9]|ng SIG(?:TERM|KILL) to|cted +pod\/|nux version)/;
 
 /** Lines of a report, anchored at their start, the header excepted. */
 const START =

@@ -97,3 +97,28 @@ test("the words of oomd in the source of a program are no killing", () => {
     "1: oomd /system.slice/x.service ruleset:[r] detectorgroup:[d] killer:k v2",
   ]);
 });
+
+test("Android: the driver in the kernel's log, and lmkd in logcat", () => {
+  const driver = [
+    "root      3028  3026  122572 3956  ffffffff b6efb644 S /system/bin/bootanimation",
+    "<6>lowmemorykiller: Killing 'd.play.games.ui' (2613), adj 1000,",
+    "<6>   to free 20784kB on behalf of 'kswapd0' (442) because",
+    "<6>   cache 32112kB is below limit 32384kB for oom_score_adj 1000",
+    "<6>   Free memory is 17432kB above reserved",
+    "6,2302,533604004,-;lowmemorykiller: Killing 'externalstorage' (21742), adj 1000,\\x0a   to free 27320kB on behalf of 'kswapd0' (47) because\\x0a cache 181920kB is below limit 184320kB for oom_score_adj 1000\\x0a Free memory is 1228kB above reserved",
+  ];
+  assert.deepEqual(killsOf(driver), [
+    "2: lowmemorykiller 2613 d.play.games.ui adj 1000",
+    "6: lowmemorykiller 21742 externalstorage adj 1000",
+  ]);
+  const logcat = [
+    "10-24 14:24:26.342   710   710 I lowmemorykiller: Kill 'com.google.android.gms.unstable' (17933), uid 10446, oom_score_adj 0 to free 140528kB rss, 37404kB swap; reason: device is not responding",
+    "07-31 02:28:31.588   152   152 I lowmemorykiller: Killing 'com.example' (6870), uid 10001, adj 900",
+  ];
+  assert.deepEqual(killsOf(logcat), [
+    "1: lmkd 17933 com.google.android.gms.unstable device is not responding",
+    "2: lmkd 6870 com.example adj 900",
+  ]);
+  const code = "\t\"lowmemorykiller: Killing 'syz-fuzzer'\",";
+  assert.deepEqual(killsOf([code, "Kill 'em all (1983), uid said"]), []);
+});

@@ -8,6 +8,7 @@
  *     "Eviction manager: pod is evicted successfully" pod="shop/cart-0"                                       kubelet
  *     slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.
  */
+import { android } from "./report-userspace-android.ts";
 import { Nohang } from "./report-userspace-nohang.ts";
 import { SystemdOomd } from "./report-userspace-systemd.ts";
 import { type Told, told } from "./report-userspace-told.ts";
@@ -16,7 +17,7 @@ const MAX_LINE_CHARACTERS = 4_000;
 /** Of what was told lately, so that two lines about one kill are one. */
 const KEPT = 64;
 const HINT =
-  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, [Nn]ame: |resourceName="|with signal|the command.{0,60}: (?:p?kill|systemctl)/;
+  /SIG(?:TERM|KILL)|due to (?:memory|swap) (?:pressure|used)|oomd kill|evicted succ|low on resource: memory|oom.kill event|emory limit|illing process|, [Nn]ame: |resourceName="|with signal|ill(?:ing)? '|the command.{0,60}: (?:p?kill|systemctl)/;
 
 /** Reads the lines of one text; some kills are told in several lines. */
 export class UserspaceKillers {
@@ -39,6 +40,7 @@ export class UserspaceKillers {
       earlyoom(text) ??
       this.#systemdOomd(text, line) ??
       oomd(text) ??
+      android(text) ??
       this.#nohang.read(text) ??
       talos(text) ??
       this.#kubelet(text) ??
