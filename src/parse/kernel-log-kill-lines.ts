@@ -58,7 +58,8 @@ export type KillLine = KilledLine | SelectionLine | SharingLine | SkipLine;
 
 const START =
   /^(?:(Memory cgroup out of memory|Out of [Mm]emory)( \(oom_kill_allocating_task\))?: )?(Killed process|[Kk]ill process|OOM victim) (\d{1,10})(?!\d)/;
-const WITH_MEMORY = /^(?:, UID (\d+),)? \(([\s\S]*)\)(?:, UID (\d+),)? ((?:total-vm|vsz):[\s\S]*)$/;
+const WITH_MEMORY =
+  /^(?:, UID (\d+),)? \(([\s\S]*)\)(?:, UID (\d+),)? ((?:total-vm|vsz|anon-rss):[\s\S]*)$/;
 const WITHOUT_MEMORY = /^(?:, UID (\d+),)? \(([\s\S]*)\)/;
 const SELECTION = /^ \(([\s\S]*)\) score \d+ (?:or sacrifice child|or a child)/;
 const SHARING = /^ \(([\s\S]*)\) sharing same memory/;

@@ -9,7 +9,7 @@ export const INTERESTING =
 
 /** Lines of a report, anchored at their start, the header excepted. */
 const START =
-  /^(?:Memory cgroup (?:out of memory|stats for)|Memory limit reached of cgroup|No available memory (?:in c|\(M)|Out of [Mm]emory(?::| and| \(oom_k)|Killed process \d|[Kk]ill process \d|oom-kill:|oom-killer: gfp|oom_reaper: |oom_kill_process: \d|Tasks? in \/|memory(?:\+swap)?: usage|kmem: usage|swap: usage|Mem-[Ii]nfo:|Tasks state \(|\[ *pid *\]|Kernel panic - not sync|sysrq: |SysRq : |CPU: \d+ |Pid: \d+, comm|Linux version \d)/;
+  /^(?:Memory cgroup (?:out of memory|stats for)|Memory limit reached of cgroup|No available memory (?:in c|\(M)|Out of [Mm]emory(?::| and| in UB \d| \(oom_k)|Killed process \d|[Kk]ill process \d|oom-kill:|oom-killer: gfp|oom_reaper: |oom_kill_process: \d|Tasks? in \/|memory(?:\+swap)?: usage|kmem: usage|swap: usage|Mem-[Ii]nfo:|Tasks state \(|\[ *pid *\]|Kernel panic - not sync|sysrq: |SysRq : |CPU: \d+ |Pid: \d+, comm|Linux version \d)/;
 
 const INVOKED = /^[^\n]{1,64}? invoked oom-killer:(?: gfp_mask=(?:0x|$)| *$)/;
 

@@ -75,13 +75,40 @@ function byStart(text: string): DecidingLine | null {
   }
 }
 
+const CONTAINER_KILL =
+  /^Out of memory in UB \d{1,10}: OOM killed process (\d{1,10}) \(([^\n]{0,64})\) score \d{1,12} vm:(\d{1,12})kB/;
+
+/** Virtuozzo's, of a container: which memory its rss counts is not known. */
+function parseContainerKill(text: string): KilledLine | null {
+  const match = CONTAINER_KILL.exec(text);
+  if (match === null) return null;
+  return {
+    kind: "killed",
+    scope: null,
+    tid: Number(match[1]),
+    comm: match[2] ?? null,
+    uid: null,
+    oomScoreAdj: null,
+    totalVmBytes: Number(match[3]) * 1024,
+    anonRssBytes: null,
+    fileRssBytes: null,
+    shmemRssBytes: null,
+    pageTableBytes: null,
+  };
+}
+
+/** Somebody's example of the line. */
+const EXAMPLE = /\) total-vm:(?:\.\.\.|…),? ?anon-rss:(?:\.\.\.|…)/;
+const SCORED =
+  /^(Memory cgroup out of memory|Out of [Mm]emory|No available memory (?:in cpuset|\(MPOL_BIND\)))(?: \(oom_kill_allocating_task\))?: [Kk]ill process (\d{1,10}) \(([\s\S]{0,64})\) score (\d{1,12}) (?=[oa])/;
 const SELECTION =
   /^(Memory cgroup out of memory|Out of [Mm]emory|No available memory (?:in cpuset|\(MPOL_BIND\)))(?: \(oom_kill_allocating_task\))?: [Kk]ill process (\d{1,10}) \(([\s\S]{0,64})\)(?: score (\d{1,12}))?(?: [oa]|\s*$|$)/;
 
 function parseKill(text: string): DecidingLine | null {
-  const line = parseKillLine(text);
+  if (EXAMPLE.test(text)) return null;
+  const line = parseKillLine(text) ?? parseContainerKill(text);
   if (line !== null && line.kind !== "selection") return line;
-  const match = SELECTION.exec(text);
+  const match = SCORED.exec(text) ?? SELECTION.exec(text);
   if (match === null) return null;
   const [, words = "", pid, comm = "", score] = match;
   return {

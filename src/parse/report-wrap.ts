@@ -114,7 +114,8 @@ function isFragment(text: string): boolean {
   if (start.length < 3) return false;
   return (
     BEGINNINGS.some((whole) => whole.startsWith(start) && whole.trimEnd() !== start.concat(".")) ||
-    HEADER_BEGINNING.test(text)
+    HEADER_BEGINNING.test(text) ||
+    /^Out of memory in UB \d{1,10}: OOM(?: killed(?: process)?)?\s*$/.test(text)
   );
 }
 
@@ -266,7 +267,11 @@ function isWhole(text: string): boolean {
 
 function lineScore(text: string): number {
   if (killScore(text) > 0 || parseReportHeader(text) !== null) return 1;
-  return /^(?:oom-kill:constraint=CONSTRAINT_|Tasks? in \/)/.test(text) ? 1 : 0;
+  return /^(?:oom-kill:constraint=CONSTRAINT_|Tasks? in \/|Out of memory in UB \d+: OOM killed process \d)/.test(
+    text,
+  )
+    ? 1
+    : 0;
 }
 
 const SUMMARY_KEY =
