@@ -44,6 +44,8 @@ export interface Story {
   readonly scope: LimitScope;
   /** The cgroup whose limit was hit, and that of the victim. */
   readonly limitPath: string | null;
+  /** The text says whose limit it was; else it is concluded from the path of the victim or of the statistics. */
+  readonly limitSure: boolean;
   readonly victimPath: string | null;
   readonly limitPlace: Place | null;
   readonly victimPlace: Place | null;
@@ -109,6 +111,7 @@ function tell(
     constraint,
     scope,
     limitPath,
+    limitSure: limitPath === said && isSaid(report, record),
     victimPath,
     limitPlace,
     victimPlace,
@@ -127,6 +130,12 @@ function tell(
 function isCutOff(path: string | null, whole: string | null): boolean {
   if (path === null || whole === null || path === "/") return false;
   return whole.length > path.length && whole.startsWith(path) && !isBelow(whole, path);
+}
+
+/** What follows the usage of the limit's cgroup is its own; a list that begins anywhere may be of those below. */
+function isSaid(report: OomReport | null, record: RecordFacts | null): boolean {
+  const named = report?.limitCgroup ?? record?.limit.cgroup ?? null;
+  return named !== null || report === null || report.memory !== null || statsPath(report) === null;
 }
 
 /** The kernel prints the statistics of the cgroup whose limit was hit; before 5.3 of those below, too, and its own first. */

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { headlineOf } from "../headline.ts";
-import { facts, ID, MIB, nodeReport, recordStory, report, says, stats, story } from "../testing.ts";
+import {
+  CONTAINER_PATH,
+  facts,
+  ID,
+  MIB,
+  nodeReport,
+  recordStory,
+  report,
+  says,
+  stats,
+  story,
+} from "../testing.ts";
 import { limit } from "./limit.ts";
 import { swap } from "./swap.ts";
 
@@ -101,4 +112,17 @@ test("v1: the limit of memory and swap together was hit while memory's own has r
     says(limit, story(report({ ...of, memory: full }))).findings[0] ?? "",
     /reached its memory limit: 100 MiB used of 100 MiB/,
   );
+});
+
+test("whose limit it was is certain only where the text says so", () => {
+  const cut = report({ limitCgroup: null, memory: null });
+  assert.match(says(limit, story(cut)).findings[0] ?? "", /^Container 5f1d3c9a4b7e reached/);
+  assert.deepEqual(says(limit, story(cut)).confidences, ["likely"]);
+  const ended = report({ limitCgroup: CONTAINER_PATH.slice(0, -20) });
+  assert.deepEqual(says(limit, story(ended)).confidences, ["likely"]);
+  const own = report({ limitCgroup: null });
+  assert.deepEqual(says(limit, story(own)).confidences, ["certain"]);
+  const unnamed = report({ limitCgroup: null, memory: null, cgroupStats: [] });
+  assert.match(says(limit, story(unnamed)).findings[0] ?? "", /does not name reached/);
+  assert.deepEqual(says(limit, story(unnamed)).confidences, ["certain"]);
 });

@@ -33,7 +33,7 @@ function withSwap(story: Story, { usageBytes, limitBytes, sure, words }: MemoryS
   return told(
     [
       finding(
-        sure ? "certain" : "likely",
+        sure && story.limitSure ? "certain" : "likely",
         `${capital(story.limitWords)} reached its limit${words}, not that of memory alone (${alone}).`,
         [
           `memory+swap: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB, failcnt ${story.report?.memorySwap?.failCount ?? "?"}`,
@@ -73,7 +73,8 @@ function own(story: Story) {
       : [`memory: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB`]),
     ...(failed === null ? [] : [`the limit had been reached ${failed} times (failcnt)`]),
   ];
-  return told([finding("certain", text, evidence)], [raise(story)]);
+  const sure = story.limitSure ? "certain" : "likely";
+  return told([finding(sure, text, evidence)], [raise(story)]);
 }
 
 /** Advice for the own limit of a container or unit; limits further up have their own rule. */
