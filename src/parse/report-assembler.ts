@@ -23,6 +23,7 @@ import { type DecidingLine, parseDecidingLine, type SelectedLine } from "./repor
 import { RecentVictims } from "./report-recent.ts";
 import { isTableHeader } from "./report-table.ts";
 import { UserspaceKillers } from "./report-userspace.ts";
+import { KubeletWords } from "./report-userspace-kubelet.ts";
 
 /** Lines of others after which an undecided report is over: an operator's grep or a cut log ended it. */
 const MAX_FOREIGN_UNDECIDED = 600;
@@ -40,6 +41,7 @@ export class ReportAssembler {
   #foreign = 0;
   readonly #recent = new RecentVictims();
   readonly #userspace = new UserspaceKillers();
+  readonly #kubelet = new KubeletWords();
   #release: string | null = null;
   #suppressed: number | null = null;
   #sysrq = false;
@@ -58,6 +60,7 @@ export class ReportAssembler {
 
   end(): readonly ReportEvent[] {
     this.#flush();
+    this.#events.push(...this.#kubelet.end((pid) => this.#recent.has(pid)));
     return this.#drain();
   }
 
@@ -84,6 +87,8 @@ export class ReportAssembler {
       this.#later({ kind: "userspace-kill", kill: { ...killer, at, line: line.number } });
       return;
     }
+    const word = this.#kubelet.read(line.text, line.number);
+    if (word !== null) this.#later(word);
     if (line.origin === "user") return;
     const deciding = parseDecidingLine(line.text);
     if (deciding !== null) {

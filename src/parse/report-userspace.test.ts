@@ -122,3 +122,50 @@ test("Android: the driver in the kernel's log, and lmkd in logcat", () => {
   const code = "\t\"lowmemorykiller: Killing 'syz-fuzzer'\",";
   assert.deepEqual(killsOf([code, "Kill 'em all (1983), uid said"]), []);
 });
+
+function problemsOf(lines: readonly string[]): readonly string[] {
+  return eventsOf(lines).flatMap((event) =>
+    event.kind === "problem" ? `${event.line}: ${event.sentence}` : [],
+  );
+}
+
+test("the kubelet's word of a kernel kill is not passed over, and not told beside the kernel's own", () => {
+  const node = [
+    "Events:",
+    "  Type     Reason     Age    From     Message",
+    "  ----     ------     ----   ----     -------",
+    "  Warning  SystemOOM  5m24s  kubelet  System OOM encountered, victim process: ld-musl-x86_64., pid: 11415",
+    "  Warning  SystemOOM  5m12s  kubelet  System OOM encountered, victim process: ld-musl-x86_64., pid: 11481",
+    "  Warning  SystemOOM  2m51s  kubelet  System OOM encountered, victim process: ld-musl-x86_64., pid: 11481",
+  ];
+  const rest = "; the kernel's own lines of it are not in the text.";
+  const says = "the kubelet says that the kernel killed";
+  assert.deepEqual(problemsOf(node), [
+    `4: ${says} ld-musl-x86_64.[11415]${rest}`,
+    `5: ${says} ld-musl-x86_64.[11481]${rest}`,
+  ]);
+  assert.deepEqual(killsOf(node), []);
+  const json =
+    '{"metadata":{"name":"node-9-134-111-70.170367988a3503e7","namespace":"default"},"reason":"SystemOOM","message":"System OOM encountered, victim process: mysqld, pid: 4020757","source":{"component":"kubelet","host":"node-9-134-111-70"},"firstTimestamp":"2022-07-20T02:09:52Z"}';
+  for (const line of [json, `\tevent := \`${json}\``])
+    assert.deepEqual(problemsOf([line]), [`1: ${says} mysqld[4020757]${rest}`]);
+  const table = [
+    "   default         Warning      node3.164b5861e041a60e                           2020-11-27T19:01:09+08:00   SystemOOM             System OOM encountered, victim process: stress, pid: 16713",
+    "   default         Warning      node3.164b585b1c0c3f10                           2020-11-27T19:00:43+08:00   SystemOOM             System OOM encountered, victim process: stress, pid: 16711",
+    "   default         Warning      node3.164b58660f8d4590                           2020-11-27T19:01:27+08:00   OOMKilling            Out of memory: Kill process 16711 (stress) score 205 or sacrifice child Killed process 16711 (stress), UID 0, total-vm:826516kB, anon-rss:819296kB, file-rss:0kB, shmem-rss:0kB",
+  ];
+  for (const lines of [table, table.toReversed()]) {
+    assert.equal(problemsOf(lines).length, 1);
+    assert.match(problemsOf(lines)[0] ?? "", /stress\[16713\]/);
+  }
+  const source = '"System OOM encountered, victim process: %s, pid: %d", name, pid)';
+  assert.deepEqual(problemsOf([source]), []);
+});
+
+test("however many words of kubelets there are, each is told", () => {
+  const lines = Array.from(
+    { length: 1_500 },
+    (_, index) => `System OOM encountered, victim process: a, pid: ${index + 1}`,
+  );
+  assert.equal(problemsOf(lines).length, 1_500);
+});
