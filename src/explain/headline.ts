@@ -1,4 +1,5 @@
 import type { TaskRow } from "../model/report.ts";
+import { isFarBelow } from "./blamed.ts";
 import { LOOP } from "./history.ts";
 import { loweringOf } from "./lowering.ts";
 import { memorySwapLimitOf } from "./memory-swap.ts";
@@ -71,6 +72,8 @@ function reason(story: Story): string {
   const swapped = memorySwapLimitOf(story)?.words ?? null;
   const of = swapped ?? (limitBytes === null ? "" : ` of ${bytesText(limitBytes)}`);
   const size = limitBytes === null ? "" : ` (${bytesText(limitBytes)})`;
+  if (isFarBelow(story))
+    return `the limit of ${limitWords} is blamed, at ${bytesText(story.usageBytes ?? 0)}${of}`;
   switch (scope) {
     case "node": {
       const total = anatomy?.of === "node" ? ` (${bytesText(anatomy.totalBytes)})` : "";

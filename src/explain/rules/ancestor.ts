@@ -1,3 +1,5 @@
+import { isFarBelow } from "../blamed.ts";
+import { memorySwapLimitOf } from "../memory-swap.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { bytesText, countText, processText } from "../words.ts";
@@ -17,7 +19,12 @@ export const ancestor: Rule = {
       scope === "pod"
         ? "The pod as a whole was over its limit: its containers, and volumes in memory, share it."
         : `The limit belongs to ${story.limitWords}, not to ${ownWords(story)}: everything below it shares it.`;
-    return told([finding("certain", text, evidence), others(story)], [adviceFor(story)]);
+    // A larger limit of memory would have changed nothing; rules/limit.ts says why.
+    const elsewhere = isFarBelow(story) || memorySwapLimitOf(story) !== null;
+    return told(
+      [finding("certain", text, evidence), others(story)],
+      [elsewhere ? null : adviceFor(story)],
+    );
   },
 };
 

@@ -126,3 +126,18 @@ test("whose limit it was is certain only where the text says so", () => {
   assert.match(says(limit, story(unnamed)).findings[0] ?? "", /does not name reached/);
   assert.deepEqual(says(limit, story(unnamed)).confidences, ["certain"]);
 });
+
+test("a usage far below the limit reached nothing, and a larger limit is no advice", () => {
+  const memory = { usageBytes: 125 * MIB, limitBytes: 256 * MIB, failCount: 44_749 };
+  const of = story(report({ memory }));
+  const { findings, confidences, advice } = says(limit, of);
+  assert.equal(
+    findings[0],
+    "The kernel blames the limit of container 5f1d3c9a4b7e, but the usage it prints is far below: 125 MiB of 256 MiB.",
+  );
+  assert.deepEqual(confidences, ["certain", "possible"]);
+  assert.deepEqual(advice, []);
+  assert.match(headlineOf(of), /: the limit of container \w+ is blamed, at 125 MiB of 256 MiB/);
+  const near = report({ memory: { ...memory, usageBytes: 250 * MIB } });
+  assert.match(says(limit, story(near)).findings[0] ?? "", /reached its memory limit/);
+});

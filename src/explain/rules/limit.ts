@@ -1,3 +1,4 @@
+import { isFarBelow } from "../blamed.ts";
 import { loweringOf } from "../lowering.ts";
 import { type MemorySwapLimit, memorySwapLimitOf } from "../memory-swap.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
@@ -21,8 +22,28 @@ export const limit: Rule = {
 };
 
 function memcg(story: Story) {
+  if (isFarBelow(story)) return farBelow(story);
   const both = memorySwapLimitOf(story);
   return both === null ? own(story) : withSwap(story, both);
+}
+
+/** Seen where kernels of 3.10 blamed a limit that was not reached; a larger one would not have helped. */
+function farBelow({ limitWords, usageBytes, limitBytes }: Story) {
+  const figures = [
+    `memory: usage ${(usageBytes ?? 0) / 1024}kB, limit ${(limitBytes ?? 0) / 1024}kB`,
+  ];
+  return told([
+    finding(
+      "certain",
+      `The kernel blames the limit of ${limitWords}, but the usage it prints is far below: ${bytesText(usageBytes ?? 0)} of ${bytesText(limitBytes ?? 0)}.`,
+      figures,
+    ),
+    finding(
+      "possible",
+      "Memory was freed or the limit raised meanwhile, the text is cut or mixed, or the kernel has a bug.",
+      figures,
+    ),
+  ]);
 }
 
 /** Memory itself has room; what it has swapped out counts as well. */
