@@ -90,7 +90,7 @@ export class ReportAssembler {
     const word = this.#kubelet.read(line.text, line.number);
     if (word !== null) this.#later(word);
     if (line.origin === "user") return;
-    const deciding = parseDecidingLine(line.text);
+    const deciding = parseDecidingLine(line.text, line.prefixed);
     if (deciding !== null) {
       this.#foreign = 0;
       this.#decide(deciding, line);

@@ -43,3 +43,47 @@ test("a kill of which somebody left figures out tells the others; an example tel
   const example = "Out of memory: Killed process 12345 (jellyfin) total-vm:...,anon-rss:...";
   assert.equal(parseDecidingLine(example), null);
 });
+
+test("what stands before the trigger's name is none of it", () => {
+  const header = "invoked oom-killer: gfp_mask=0x201da, order=0, oom_score_adj=0";
+  const lines = [
+    [`41066.536886] IPDL Background ${header}`, "IPDL Background"],
+    [`	startLine = "ruby ${header}"`, "ruby"],
+    [`    let source = "worker ${header}";`, "worker"],
+    [`time=1 msg="java ${header}" level=info`, "java"],
+    [`[   10.123456] "ruby ${header}`, '"ruby'],
+  ] as const;
+  for (const [line, comm] of lines) assert.equal(reports(line)[0]?.trigger?.comm, comm, line);
+});
+
+test("a header without its gfp_mask names the trigger in a log, not in prose", () => {
+  const headers = ["invoked oom-killer", "invoked oom-killer: ... oom_score_adj=944"];
+  for (const header of headers) {
+    const [report] = reports(`[ 2786.519080] mem_on_node0 ${header}`);
+    assert.equal(report?.trigger?.comm, "mem_on_node0");
+    assert.deepEqual(reports(`mem_on_node0 ${header}`), []);
+  }
+});
+
+test("the cgroup whose limit was hit ends where the victim's says", () => {
+  const pod = "/kubepods/pod951f6bc5";
+  const begin = `Task in ${pod}/024952d6 killed as a result of limit of`;
+  const forms = [
+    [`5193605.506728] ${begin} /kubepo`, "ds/pod951f6bc5"],
+    [`[21013.577527] ${begin} ${pod}\\n",  # noqa: E501`],
+    [`# Sep 19 08:35:40 ip-10-10-10-56 kernel: ${begin} ${pod}  # noqa: E501`],
+    [`[21013.577527] ${begin} /kubepods/pod9       51f6bc5`],
+  ];
+  const kill =
+    "Memory cgroup out of memory: Kill process 8308 (java) score 1894 or sacrifice child";
+  for (const lines of forms) {
+    const report = reports(...lines, kill)[0];
+    assert.equal(report?.limitCgroup, pod, lines[0]);
+    assert.equal(report?.kills[0]?.cgroupPath, `${pod}/024952d6`);
+  }
+});
+
+test("the heading of an issue is no panic beside the log's", () => {
+  const panic = "Kernel panic - not syncing: Out of memory and no killable processes";
+  assert.equal(reports(`# ${panic}`, "", "Hi guys,", "```", panic, "```").length, 1);
+});

@@ -9,13 +9,8 @@
  */
 import type { OomReport } from "../model/report.ts";
 import { type KilledLine, type KillScope, parseKillLine } from "./kernel-log-kill-lines.ts";
-import {
-  parseGroup,
-  parseTaskIn,
-  type SummaryLine,
-  type TaskInLine,
-} from "./kernel-log-summary.ts";
-import { parseReportSummary } from "./report-summary.ts";
+import { parseGroup, type SummaryLine, type TaskInLine } from "./kernel-log-summary.ts";
+import { parseReportSummary, parseReportTaskIn } from "./report-summary.ts";
 
 export interface HeaderLine {
   readonly kind: "header";
@@ -53,10 +48,16 @@ export type DecidingLine =
   | { readonly kind: "reaped"; readonly tid: number; readonly comm: string | null }
   | { readonly kind: "suppressed"; readonly count: number };
 
-export function parseDecidingLine(text: string): DecidingLine | null {
+/** `prefixed`: the kernel's name or a time stood before it. */
+export function parseDecidingLine(text: string, prefixed = false): DecidingLine | null {
   const group = parseGroup(text);
   if (group !== null) return group;
-  return parseTaskIn(text) ?? parseReportHeader(text) ?? byStart(text);
+  return (
+    parseReportTaskIn(text) ??
+    parseReportHeader(text) ??
+    (prefixed ? parseShortHeader(text) : null) ??
+    byStart(text)
+  );
 }
 
 function byStart(text: string): DecidingLine | null {
@@ -132,7 +133,7 @@ const MAX_COMM_CHARACTERS = 15;
 export function parseReportHeader(text: string): HeaderLine | null {
   const at = text.indexOf(" invoked oom-killer:");
   if (at < 0 && !text.startsWith("oom-killer: gfp_mask=0x")) return null;
-  const comm = at < 0 ? null : text.slice(0, at);
+  const comm = at < 0 ? null : unquoted(text, at);
   if (comm !== null && unescapedLength(comm) > MAX_COMM_CHARACTERS) return null;
   const rest = text.slice(at < 0 ? 0 : at).replace(INVOKED, "");
   if (!/^(?: gfp_mask=(?:0x|$)|\s*$)/.test(rest)) return null;
@@ -145,6 +146,30 @@ export function parseReportHeader(text: string): HeaderLine | null {
     gfpFlags: flags === undefined ? null : flags.split("|").filter((flag) => flag !== ""),
     order: whole(/, order=(-?\d{1,3})/.exec(rest)?.[1]),
     oomScoreAdj: whole(/, oom_sco[a-z]{1,3}_adj=(-?\d{1,5})/.exec(rest)?.[1]),
+  };
+}
+
+/** `line = "java invoked oom-killer: gfp_mask=0xd0, order=0"` in a program's source: the name begins behind the quote. */
+function unquoted(text: string, end: number): string {
+  const quote = /^(?:\w{0,12} ?:?= ?)?(["'`])(?=\S)/.exec(text.slice(0, end));
+  const closed = quote !== null && text.includes(quote[1] ?? "", end);
+  return text.slice(closed ? quote[0].length : 0, end);
+}
+
+/** `java invoked oom-killer` and `java invoked oom-killer: ... oom_score_adj=944`, as people shorten it. */
+function parseShortHeader(text: string): HeaderLine | null {
+  const match =
+    /^(\S{1,15}) invoked oom-killer(?:: ?(?:\.\.\.|…).{0,40}?(?:oom_score_adj=(-?\d{1,5}))?)?\s*$/.exec(
+      text,
+    );
+  if (match === null) return null;
+  return {
+    kind: "header",
+    comm: match[1] ?? null,
+    gfpMask: null,
+    gfpFlags: null,
+    order: null,
+    oomScoreAdj: whole(match[2]),
   };
 }
 

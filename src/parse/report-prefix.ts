@@ -91,7 +91,8 @@ function peel(state: State): boolean {
     return true;
   }
   return (
-    (isDigit(first) && (kmsg(state) || isoTime(state) || unixTime(state) || logcat(state))) ||
+    (isDigit(first) &&
+      (kmsg(state) || isoTime(state) || unixTime(state) || logcat(state) || cutStamp(state))) ||
     (first === 0x5b && bracket(state)) ||
     (first === 0x3c && priority(state)) ||
     (first === 0x3e && take(state, /^(?:> ?)+/) !== null) ||
@@ -162,6 +163,15 @@ function logcat(state: State): boolean {
 
 const UPTIME =
   /^\[ *(\d{1,10}\.\d{3,9})(?:,\d)?(?: *<[^>\]]{0,24}>)?\](?: ?\[ *[TC]\d{1,9}\])?(?: |$|(?=[^\s[]))/;
+/** Who copies a line with the mouse may miss its `[`. */
+function cutStamp(state: State): boolean {
+  const match = take(state, /^(\d{1,10}\.\d{6})\] (?=\S)/);
+  if (match === null) return false;
+  state.uptime = Number(match[1]);
+  state.prefixed = true;
+  return true;
+}
+
 const DELTA = /^\[ *\+\d{1,7}\.\d{6}\] ?/;
 const DATE = /^\[[^[\]]{0,32}\d\d:\d\d(?::\d\d)?[^[\]]{0,24}\] ?/;
 const ISO_IN_BRACKETS = /^\[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^[\]]{0,16}\]:? ?/;
@@ -280,7 +290,7 @@ const WEAK: readonly RegExp[] = [
   /^(?!memory: )(?:[\w.@+~-]{0,100}\/)*[\w.@+~-]{1,100}[:-](?:\d{1,9}[:-])?/,
   /^[\w.-]{1,100} +[|│] ?/,
   /^(?!\S{1,45} invoked )[\w.-]{1,253} [\w.-]{1,253} +/,
-  /^(?:[-*+•|│$%;] ?|#+ |\/\/ ?|b?['"`]+|\d{1,3}\. |L\d{1,6}:? )/,
+  /^(?:[-*+•|│$%;] ?|#+ (?!Kernel panic)|\/\/ ?|b?['"`]+|\d{1,3}\. |L\d{1,6}:? )/,
   /^<\/?(?:pre|code|p|span|div|td|li|blockquote)\b[^>]{0,100}>/i,
 ];
 const LOG_LINE =

@@ -1,12 +1,17 @@
 /**
- * The line that sums a kill up, as reports hold it: whole, cut, or shortened and quoted by a person.
+ * The lines that name cgroups, as reports hold them: whole, cut, or shortened and quoted by a person.
  *
  *     oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=ja
  *     oom-kill:constraint=CONSTRAINT_MEMCG, oom_memcg=/slurm/uid_1/job_5, task=python, pid=567337
  *     oom-kill:constraint=CONSTRAINT_MEMCG,...,oom_memcg=/system.slice/a.service,task=gunicorn,pid=1932391
  *     'oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),…,task=java,pid=1337,uid=1001',
  */
-import { parseSummary, type SummaryLine } from "./kernel-log-summary.ts";
+import {
+  parseSummary,
+  parseTaskIn,
+  type SummaryLine,
+  type TaskInLine,
+} from "./kernel-log-summary.ts";
 
 export function parseReportSummary(text: string): SummaryLine | null {
   if (!/^oom-kill:constraint=CONSTRAINT_[A-Z]/.test(text)) return null;
@@ -60,6 +65,24 @@ function shortened(text: string): SummaryLine {
     pid: whole(/,pid=(\d{1,10})(?:,|$)/.exec(fields)?.[1]),
     uid: whole(/,uid=(\d{1,10})(?:,|$)/.exec(fields)?.[1]),
   };
+}
+
+/** The cgroup whose limit was hit is the victim's or one above it: so much of the line's end is its name. */
+export function parseReportTaskIn(text: string): TaskInLine | null {
+  const line = parseTaskIn(text);
+  if (line === null) return null;
+  const { victimCgroup, limitCgroup } = line;
+  const forms = [
+    limitCgroup,
+    limitCgroup.replace(/(?:\\n)?["'`][)\]},;]{0,4}(?:\s{1,8}#.{0,80})?$/, ""),
+    limitCgroup.replace(/\s{1,8}#.{0,80}$/, ""),
+    // A copy of a pager's page has blanks where a line went on.
+    limitCgroup.replace(/\s+/g, ""),
+  ];
+  const limit = forms.find((form) =>
+    `${victimCgroup}/`.startsWith(form === "/" ? form : `${form}/`),
+  );
+  return { ...line, limitCgroup: limit ?? limitCgroup };
 }
 
 function whole(digits: string | undefined): number | null {
