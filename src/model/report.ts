@@ -168,7 +168,7 @@ export interface ReportObservation {
 
 /** A process killed by a program that watches memory, not by the kernel. */
 export interface UserspaceKill {
-  /** `systemd-oomd`, `earlyoom`, `nohang`, `oomd`, `talos`, `kubelet`, `slurm`. */
+  /** `systemd-oomd`, `earlyoom`, `nohang`, `oomd`, `talos`, `kubelet`, `slurm`, `lowmemorykiller`, `lmkd`. */
   readonly tool: string;
   readonly at: string | null;
   readonly line: number;

@@ -1,8 +1,8 @@
 /**
  * What systemd-oomd and the managers of units say of one killing (src/oom/oomd-manager.c, src/core/unit.c):
  *
- *     Killed /user.slice/app.scope due to memory pressure for /user.slice being 62.48% > 50.00% for > 20s with …   ≤ 257
- *     Marked /user.slice/app.scope for killing due to memory pressure for /user.slice being 62.48% > 50.00% …      258
+ *     Killed /user.slice/app.scope due to memory pressure for /user.slice being 62.48% > 50.00% for > 20s with …   … 259
+ *     Marked /user.slice/app.scope for killing due to memory pressure for /user.slice being 62.48% > 50.00% …      260
  *     Marked /user.slice/app.scope for killing due to memory used (…) / total (…) and swap used (…) / total (…) …
  *     app.scope: systemd-oomd killed 19 process(es) in this unit.
  *     app.scope: systemd-oomd killed some process(es) in this unit.

@@ -20,7 +20,7 @@ function describe({ line, tool, pid, comm, cgroupPath, reason }: UserspaceKill):
   return `${line}: ${parts.join(" ")}`;
 }
 
-test("systemd-oomd 258 marks a cgroup: one killing, however many lines tell of it", () => {
+test("systemd-oomd 260 marks a cgroup: one killing, however many lines tell of it", () => {
   const lines = [
     "[   77.740597] systemd-oomd[659]: Memory pressure for /system.slice is 85.03% > 80.00% for > 2s with reclaim activity",
     "[   77.749125] systemd-oomd[659]: Considered 19 cgroups for killing, top candidates were:",
