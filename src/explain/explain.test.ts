@@ -289,6 +289,14 @@ test("headlines say what matters most", () => {
     headline(nodeReport({ outcome: "panic", kills: [] })),
     "kernel panic: out of memory in the machine",
   );
+  for (const [constraint, where] of [
+    ["cpuset", "on the NUMA nodes of a cpuset"],
+    ["memory_policy", "on the NUMA nodes of a memory policy"],
+  ] as const)
+    assert.equal(
+      headline(nodeReport({ constraint, outcome: "unknown", kills: [] })),
+      `out of memory ${where}: who was killed is not known`,
+    );
   assert.equal(
     headline(report({ kills: [], outcome: "unknown", constraint: null, limitCgroup: null })),
     "out of memory: who was killed is not known",

@@ -2,6 +2,7 @@ import type { TaskRow } from "../model/report.ts";
 import { isFarBelow } from "./blamed.ts";
 import { LOOP } from "./history.ts";
 import { loweringOf } from "./lowering.ts";
+import { machineRanOut } from "./machine.ts";
 import { memorySwapLimitOf } from "./memory-swap.ts";
 import { runtimeOf } from "./runtimes.ts";
 import type { Story } from "./story.ts";
@@ -29,6 +30,8 @@ function parts(story: Story): string {
   const where = placeText(story);
   if (outcome === "panic") return panicText(story, where);
   if (outcome === "none-killable") return `out of memory and nobody to kill${where}`;
+  if (victim === null && sysrq)
+    return "OOM killer called by hand (sysrq-f): who was killed is not known";
   if (victim === null) return `out of memory${where}: who was killed is not known`;
   if (sysrq) return `${victim.words} killed by hand (sysrq-f), memory had not run out`;
   return `${subject(story)}: ${reason(story)}${filling(story)}${loop(story)}`;
@@ -51,9 +54,19 @@ function loop({ history: { kills, forgotten } }: Story): string {
 }
 
 /** ` in container 6af3b15cac32`; nothing when it is not known. */
-function placeText({ scope, limitWords }: Story): string {
-  if (scope === null) return "";
-  return ` in ${scope === "node" ? "the machine" : limitWords}`;
+function placeText(story: Story): string {
+  switch (story.scope) {
+    case null:
+      return "";
+    case "node":
+      return machineRanOut(story) === null ? "" : " in the machine";
+    case "cpuset":
+      return " on the NUMA nodes of a cpuset";
+    case "mempolicy":
+      return " on the NUMA nodes of a memory policy";
+    default:
+      return ` in ${story.limitWords}`;
+  }
 }
 
 function subject(story: Story): string {
@@ -76,6 +89,7 @@ function reason(story: Story): string {
     return `the limit of ${limitWords} is blamed, at ${bytesText(story.usageBytes ?? 0)}${of}`;
   switch (scope) {
     case "node": {
+      if (machineRanOut(story) === null) return "out of memory, not of a cgroup's limit";
       const total = anatomy?.of === "node" ? ` (${bytesText(anatomy.totalBytes)})` : "";
       return `the machine ran out of memory${total}`;
     }

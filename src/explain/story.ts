@@ -206,6 +206,8 @@ function memcgScope(limit: string, victim: string | null): LimitScope {
 
 function limitWords(scope: LimitScope, place: Place | null, record: RecordFacts | null): string {
   const pod = podWords(record);
+  if (scope === "cpuset") return "the NUMA nodes of a cpuset";
+  if (scope === "mempolicy") return "the NUMA nodes of a memory policy";
   if (scope === "container") return ownerWords(record) ?? place?.words ?? "the container";
   if (scope === "pod" && pod !== null) return pod;
   if (scope === "cgroup" && record?.unit != null) return unitWords(record.unit);

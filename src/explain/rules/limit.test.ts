@@ -6,6 +6,7 @@ import {
   facts,
   ID,
   MIB,
+  node,
   nodeReport,
   recordStory,
   report,
@@ -140,4 +141,19 @@ test("a usage far below the limit reached nothing, and a larger limit is no advi
   assert.match(headlineOf(of), /: the limit of container \w+ is blamed, at 125 MiB of 256 MiB/);
   const near = report({ memory: { ...memory, usageBytes: 250 * MIB } });
   assert.match(says(limit, story(near)).findings[0] ?? "", /reached its memory limit/);
+});
+
+test("'Out of memory' alone may be the machine or the nodes of a cpuset or a memory policy", () => {
+  const bare = nodeReport({ printedConstraint: null, node: null });
+  const { findings, confidences } = says(limit, story(bare));
+  assert.deepEqual(findings, [
+    "No memory cgroup's limit was hit: the whole machine ran out of memory, or the NUMA nodes that the process may use.",
+  ]);
+  assert.deepEqual(confidences, ["certain"]);
+  assert.equal(headlineOf(story(bare)), "leak[20] killed: out of memory, not of a cgroup's limit");
+  const roomy = nodeReport({ printedConstraint: null, node: node({ free: 400 }) });
+  assert.match(says(limit, story(roomy)).findings[0] ?? "", /, or the NUMA nodes/);
+  const full = says(limit, story(nodeReport({ printedConstraint: null })));
+  assert.match(full.findings[0] ?? "", /^The whole machine ran out of memory/);
+  assert.deepEqual(full.confidences, ["likely"]);
 });

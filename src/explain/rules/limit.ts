@@ -1,5 +1,6 @@
 import { isFarBelow } from "../blamed.ts";
 import { loweringOf } from "../lowering.ts";
+import { machineRanOut } from "../machine.ts";
 import { type MemorySwapLimit, memorySwapLimitOf } from "../memory-swap.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
@@ -13,11 +14,7 @@ export const limit: Rule = {
     if (story.constraint === "memcg") return memcg(story);
     // rules/numa.ts tells of a part of the machine.
     if (story.constraint !== "none") return null;
-    return told([
-      finding("certain", nodeSentence(story), [
-        "constraint=CONSTRAINT_NONE, or 'Out of memory' without 'Memory cgroup'",
-      ]),
-    ]);
+    return told([node(story)]);
   },
 };
 
@@ -132,6 +129,19 @@ function raiseText(story: Story, limitBytes: number): string {
   if (limitPlace?.kind === "container" && /docker/.test(limitPath ?? ""))
     return `Raise the limit of ${limitWords} ${from} (docker update --memory)`;
   return `Raise the limit ${from}`;
+}
+
+function node(story: Story) {
+  const sure = machineRanOut(story);
+  if (sure === null)
+    return finding(
+      "certain",
+      "No memory cgroup's limit was hit: the whole machine ran out of memory, or the NUMA nodes that the process may use.",
+      ["'Out of memory' without 'Memory cgroup', and no 'constraint='"],
+    );
+  return finding(sure, nodeSentence(story), [
+    "constraint=CONSTRAINT_NONE, or 'Out of memory' without 'Memory cgroup'",
+  ]);
 }
 
 function nodeSentence(story: Story): string {
