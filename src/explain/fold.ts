@@ -52,6 +52,14 @@ function foldOf(kills: readonly ExplainedKill[], first: ExplainedKill): Fold {
 function kindOf(kill: ExplainedKill): string {
   const path = kill.limit.cgroup ?? kill.cgroup.path;
   const place = kill.pod?.name ?? kill.container?.name ?? kill.unit ?? placeKey(path, null);
-  const parts = [kill.outcome, kill.limit.constraint, kill.limit.scope, place, kill.victim.comm];
+  const { outcome, limit, victim } = kill;
+  const parts = [outcome, limit.constraint, limit.scope, place, victim.comm, callOf(kill)];
   return parts.map((part) => part ?? "").join("\0");
+}
+
+/** By hand is another kind than for want of memory; panics differ in what wanted them. */
+function callOf({ outcome, explanation }: ExplainedKill): string | null {
+  if (explanation === null) return null;
+  if (outcome === "panic") return explanation.headline;
+  return explanation.findings.some(({ rule }) => rule === "sysrq") ? "sysrq" : null;
 }

@@ -4,7 +4,7 @@ import { processText } from "../words.ts";
 /** The report is there and the kill is not: the text ends early, or its line was lost. */
 export const unknownVictim: Rule = {
   name: "unknown-victim",
-  tell: ({ outcome, victim, report, trigger }) => {
+  tell: ({ outcome, victim, report, trigger, sysrq }) => {
     if (outcome === "none-killable" || outcome === "panic" || victim !== null) return null;
     if (report === null) {
       return told([
@@ -14,8 +14,10 @@ export const unknownVictim: Rule = {
       ]);
     }
     const who = trigger === null ? "A process" : processText(trigger.comm, trigger.pid);
+    // rules/sysrq.ts says that memory had not run out.
+    const what = sysrq ? "The OOM killer ran" : `${who} ran out of memory`;
     return told([
-      finding("certain", `${who} ran out of memory; this text does not say who was killed.`, [
+      finding("certain", `${what}; this text does not say who was killed.`, [
         `lines ${report.lines.first}-${report.lines.last} have no 'Killed process'`,
       ]),
     ]);
