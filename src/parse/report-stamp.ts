@@ -31,8 +31,47 @@ const SYSLOG_WITH_YEAR = /^([A-Z][a-z]{2}) +(\d{1,2}),? (\d{4}),? (\d\d):(\d\d):
 
 const SYSLOG = /^([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?/;
 
-/** Any of the forms above at the start of the text; `null` for others. */
+/** How months begin in Russian, German, French, Spanish, Portuguese and Italian, where not as in English. */
+const MONTHS_ELSEWHERE = [
+  "янв ene gen",
+  "фев fev fév",
+  "мар mär",
+  "апр abr avr",
+  "мая май mai mag",
+  "июн giu juin",
+  "июл lug juil",
+  "авг ago aoû",
+  "сен set",
+  "окт okt ott out",
+  "ноя",
+  "дек dez dic déc",
+].map((names) => names.split(" "));
+/** `дек 06 14:58:14`, `四 3月 18 18:47:12 2021`: a weekday, a month, a day. */
+const FOREIGN = /^(\p{L}{1,4}\.?,? +)?(?:(\d{1,2})月|(\p{L}{3,5})\.?)(?= +\d{1,2},? )/u;
+
+/** Any of the forms above at the start of the text, also in other languages; `null` for others. */
 export function parseWallTime(text: string, clock: LogClock = NO_CLOCK): number | null {
+  const time = parseEnglish(text, clock);
+  if (time !== null) return time;
+  const match = FOREIGN.exec(text.slice(0, 40));
+  const month = match === null ? Number.NaN : foreignMonth(match[2], match[3] ?? "");
+  if (match === null || !(month >= 1 && month <= 12)) return null;
+  const name = MONTHS.slice(month * 3 - 3, month * 3);
+  const english = name.charAt(0).toUpperCase() + name.slice(1);
+  // A weekday tells the year, which is not looked up here: none is guessed.
+  const latestMicroseconds = match[1] === undefined ? clock.latestMicroseconds : null;
+  return parseEnglish(english + text.slice(match[0].length), { ...clock, latestMicroseconds });
+}
+
+function foreignMonth(digits: string | undefined, word: string): number {
+  if (digits !== undefined) return Number(digits);
+  const name = word.toLowerCase();
+  const begin = name.slice(0, 3);
+  const at = MONTHS_ELSEWHERE.findIndex((names) => names.includes(begin) || names.includes(name));
+  return at < 0 ? monthNumber(begin) : at + 1;
+}
+
+function parseEnglish(text: string, clock: LogClock): number | null {
   const iso = ISO.exec(text);
   if (iso !== null) {
     const [, year, month, day, hour, minute, second, fraction, zone] = iso;
