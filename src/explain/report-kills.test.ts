@@ -3,7 +3,17 @@ import { test } from "node:test";
 import type { OomReport } from "../model/report.ts";
 import { KillMemory } from "./history.ts";
 import { killsOfReport, type TextContext } from "./report-kills.ts";
-import { CONTAINER_PATH, ID, killOf, MAIN, MIB, nodeReport, report, WORKER } from "./testing.ts";
+import {
+  CONTAINER_PATH,
+  ID,
+  killOf,
+  MAIN,
+  MIB,
+  nodeReport,
+  POD_PATH,
+  report,
+  WORKER,
+} from "./testing.ts";
 
 function context(): TextContext {
   const ids = new Set<string>();
@@ -106,4 +116,19 @@ test("a report without a victim is one record without a victim", () => {
   assert.equal(kill?.outcome, "none-killable");
   assert.deepEqual([kill?.victim.pid, kill?.victim.comm], [null, null]);
   assert.match(kill?.id ?? "", /^log-none-/);
+});
+
+test("a report that ends before its victim still says where it was", () => {
+  const cut = { limitCgroup: POD_PATH, kills: [], outcome: "unknown" } as const;
+  const cgroups: (string | null)[] = [];
+  const within = context();
+  const ownerOf: TextContext["ownerOf"] = (kill) => {
+    cgroups.push(kill.cgroup.path);
+    return within.ownerOf(kill);
+  };
+  const [kill] = killsOfReport(report(cut), { ...within, ownerOf });
+  assert.ok(cgroups.every((path) => path === CONTAINER_PATH) && cgroups.length > 0);
+  assert.deepEqual([kill?.cgroup.path, kill?.attribution], [CONTAINER_PATH, "exact"]);
+  const [unknown] = killsOfReport(report({ ...cut, victimCgroup: null }), within);
+  assert.deepEqual([unknown?.cgroup.path, unknown?.attribution], [null, "none"]);
 });

@@ -69,7 +69,7 @@ function factsOf(
   incident: KillRecord["incident"],
   ownerOf: OwnerOf,
 ): RecordFacts {
-  const path = kill?.cgroupPath ?? null;
+  const path = kill === null ? report.victimCgroup : kill.cgroupPath;
   const cgroup = { path, id: null, version: report.version };
   const { constraint, limitCgroup, trigger } = report;
   const bytes = constraint === "memcg" ? (report.memory?.limitBytes ?? null) : null;

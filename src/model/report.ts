@@ -18,6 +18,8 @@ export interface OomReport {
   readonly printedConstraint: Constraint;
   /** The cgroup whose limit was hit (`oom_memcg`, "as a result of limit of"). */
   readonly limitCgroup: string | null;
+  /** The cgroup of whoever was to be killed, also when the text ends before the victim's line. */
+  readonly victimCgroup: string | null;
   /** `memory: usage …`: the cgroup whose limit was hit. */
   readonly memory: Usage | null;
   /** v2's `swap: usage`. */

@@ -177,6 +177,8 @@ export class ReportDraft {
       constraint: this.#constraint(),
       printedConstraint: this.summary?.constraint ?? null,
       limitCgroup: this.summary?.limitCgroup ?? this.taskIn?.limitCgroup ?? null,
+      // Printed for the victim, before it is killed: mem_cgroup_print_oom_info(memcg, p) in oom_kill_process.
+      victimCgroup: this.summary?.victimCgroup ?? this.taskIn?.victimCgroup ?? null,
       memory: this.#usages.get("memory") ?? null,
       swap: this.#usages.get("swap") ?? null,
       memorySwap: this.#usages.get("memorySwap") ?? null,
