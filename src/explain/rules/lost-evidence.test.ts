@@ -41,10 +41,10 @@ test("a text that has the reaper's line only, the selection, or the summary says
 });
 
 test("a line of a kill alone asks for the rest of the log", () => {
-  const nothing = { trigger: null, tasks: [], memory: null, cgroupStats: [] };
+  const nothing = { trigger: null, tasks: [], memory: null, cgroupStats: [], limitCgroup: null };
   const { findings, advice } = says(
     lostEvidence,
-    story(report({ ...nothing, kills: [killOf(WORKER)] })),
+    story(report({ ...nothing, kills: [killOf(WORKER, { cgroupPath: null })] })),
   );
   assert.match(findings[0] ?? "", /^The text has only the line of the kill/);
   assert.match(advice[0] ?? "", /journalctl -k/);
@@ -65,4 +65,20 @@ test("whatever part of the report is there, it is not the line alone", () => {
 
 test("a whole report lost nothing", () => {
   assert.deepEqual(says(lostEvidence, story(report())).findings, []);
+});
+
+test("a summary before the line of the kill is more than that line alone", () => {
+  const nothing = { trigger: null, tasks: [], memory: null, cgroupStats: [] };
+  const bare = { ...nothing, limitCgroup: null, kills: [killOf(WORKER, { cgroupPath: null })] };
+  const alone = says(lostEvidence, story(report(bare)));
+  assert.match(alone.findings[0] ?? "", /^The text has only the line of the kill/);
+  for (const part of [
+    { printedConstraint: "memcg" },
+    { groupCgroup: "/a" },
+    { kills: [killOf(WORKER)] },
+  ] as const) {
+    const { findings, advice } = says(lostEvidence, story(report({ ...bare, ...part })));
+    assert.match(findings[0] ?? "", /^Of the kernel's report the text has only the end/);
+    assert.match(advice[0] ?? "", /journalctl -k/);
+  }
 });

@@ -13,6 +13,15 @@ const ONLY: Partial<Record<Outcome, string>> = {
 const BARE =
   "The text has only the line of the kill, without the kernel's report: why it happened is not in it";
 
+const ENDED =
+  "Of the kernel's report the text has only the end: what memory was filled with, and who asked, is not in it";
+
+/** The summary, or what only it can tell, stands before the line of the kill. */
+function hasSummary({ printedConstraint, limitCgroup, groupCgroup, kills }: OomReport): boolean {
+  const named = limitCgroup !== null || groupCgroup !== null;
+  return printedConstraint !== null || named || kills.some((kill) => kill.cgroupPath !== null);
+}
+
 function isBare({ kills, trigger, tasks, memory, node, cgroupStats }: OomReport): boolean {
   const figures = tasks.length > 0 || memory !== null || node !== null || cgroupStats.length > 0;
   return kills.some(({ outcome }) => outcome === "killed") && trigger === null && !figures;
@@ -33,7 +42,8 @@ export const lostEvidence: Rule = {
       ]);
     }
     const suppressed = report.suppressedBefore ?? 0;
-    const only = isBare(report) ? BARE : ONLY[outcome];
+    const bare = hasSummary(report) ? ENDED : BARE;
+    const only = isBare(report) ? bare : ONLY[outcome];
     if (suppressed === 0 && report.problems.length === 0 && only === undefined) return null;
     return told(
       [
@@ -54,7 +64,7 @@ export const lostEvidence: Rule = {
             ),
       ],
       [
-        only === BARE
+        only === BARE || only === ENDED
           ? advice(
               "Give 'explain' the whole kernel log of that time (journalctl -k, dmesg), for the reason.",
               "The kernel prints its report just before the line of the kill, ten times in five seconds at most.",
