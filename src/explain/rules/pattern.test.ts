@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { History, PastKill } from "../history.ts";
-import { facts, killOf, MAIN, recordStory, report, says, story, task, WORKER } from "../testing.ts";
+import {
+  facts,
+  killOf,
+  MAIN,
+  nodeReport,
+  recordStory,
+  report,
+  says,
+  story,
+  task,
+  WORKER,
+} from "../testing.ts";
 import { pattern } from "./pattern.ts";
 
 const HOUR = 3600;
@@ -97,4 +108,16 @@ test("the agent knows the main process: then it is certain", () => {
 test("the main process of the container itself died before: nothing lived through that", () => {
   const of = story(report({ tasks: [MAIN, WORKER] }), history(past(60, { main: true })));
   assert.equal(says(pattern, of).findings.length, 1);
+});
+
+test("undated kills of other programs of a machine are no loop, and undated ones never a certain one", () => {
+  const other = past(null, { comm: "switchd", sameCgroup: false });
+  const undated = story(nodeReport(), history(other, other));
+  assert.deepEqual(says(pattern, undated).findings, []);
+  const same = past(null, { comm: "leak", sameCgroup: false });
+  const loop = says(pattern, story(nodeReport(), history(same, same)));
+  assert.deepEqual(loop.findings, ["This is a loop: the 3rd kill here."]);
+  assert.deepEqual(loop.confidences, ["likely"]);
+  const dated = says(pattern, story(nodeReport(), history({ ...other, secondsBefore: 60 })));
+  assert.equal(dated.confidences[0], "certain");
 });

@@ -1,4 +1,4 @@
-import { LOOP, type PastKill } from "../history.ts";
+import { type History, LOOP, type PastKill } from "../history.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
 import { livedThrough } from "../survivors.ts";
@@ -12,7 +12,8 @@ const MEANINGFUL_SECONDS = 600;
 export const pattern: Rule = {
   name: "pattern",
   tell: (story) => {
-    const { kills, forgotten, watchedSeconds } = story.history;
+    const { watchedSeconds } = story.history;
+    const { kills, forgotten } = comparable(story);
     if (story.sysrq || (story.group && kills.length === 0)) return null;
     if (kills.length === 0) return watchedSeconds === null ? null : first(watchedSeconds);
     const times = forgotten + kills.length + 1;
@@ -20,7 +21,7 @@ export const pattern: Rule = {
     return told(
       [
         finding(
-          "certain",
+          kills.every((kill) => kill.secondsBefore !== null) ? "certain" : "likely",
           `${loop ? "This is a loop" : "It happened before"}: the ${ordinalText(times)} kill here${spreadText(kills, forgotten)}.`,
           [...new Set(kills.slice(-5).map((kill) => processText(kill.comm, kill.pid)))],
         ),
@@ -37,6 +38,15 @@ export const pattern: Rule = {
     );
   },
 };
+
+/** Undated kills of other programs somewhere on a machine have nothing in common but the text. */
+function comparable({ history, scope, victim }: Story): Pick<History, "kills" | "forgotten"> {
+  const comm = victim?.comm ?? null;
+  const kills = history.kills.filter(
+    (kill) => scope !== "node" || kill.secondsBefore !== null || kill.comm === comm,
+  );
+  return { kills, forgotten: kills.length < history.kills.length ? 0 : history.forgotten };
+}
 
 function first(watchedSeconds: number) {
   return told([
