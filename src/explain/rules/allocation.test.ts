@@ -86,3 +86,14 @@ test("a cgroup's limit and sysrq ask for nothing; without zones only the questio
   const far = nodeReport({ trigger: asks(0), node: node({}, { usableBytes: 9 * MIB }) });
   assert.equal(says(allocation, story(far)).findings.length, 1);
 });
+
+test("a report that may be of a cgroup, and a page fault, name no request that the machine could not serve", () => {
+  const cut = { constraint: null, trigger: asks(0) } as const;
+  const fault = { ...asks(0, []), gfpMask: "0x0" };
+  const findings = (parts: Parameters<typeof nodeReport>[0]) =>
+    says(allocation, story(nodeReport(parts))).findings.length;
+  assert.equal(findings({ ...cut, node: null }), 0);
+  assert.equal(findings({ ...cut, node: node({}, { zones: [zone("Normal", {})] }) }), 2);
+  assert.equal(findings({ trigger: asks(0), node: null }), 1);
+  assert.equal(findings({ trigger: fault }), 0);
+});

@@ -1,4 +1,4 @@
-import type { Zone } from "../../model/report.ts";
+import type { OomReport, ReportTrigger, Zone } from "../../model/report.ts";
 import { pageBytesOf } from "../badness.ts";
 import { advice, finding, type Rule, told } from "../rule.ts";
 import type { Story } from "../story.ts";
@@ -12,8 +12,9 @@ export const allocation: Rule = {
     const { report, constraint, trigger } = story;
     const asked = report?.trigger ?? null;
     if (report === null || asked === null || constraint === "memcg" || story.sysrq) return null;
+    if (!isOfMachine(report)) return null;
     const order = asked.order;
-    if (order === null || order < 0) return null;
+    if (order === null || order < 0 || namesNoRequest(asked)) return null;
     const page = pageBytesOf(report);
     const size =
       order === 0
@@ -33,6 +34,16 @@ export const allocation: Rule = {
     );
   },
 };
+
+/** A report that is cut short may be of a cgroup; the zones are printed for the machine. */
+function isOfMachine({ constraint, node }: OomReport): boolean {
+  return constraint !== null || (node !== null && node.zones.length > 0);
+}
+
+/** A page fault says `gfp_mask=0x0, order=0`, whatever it wanted (pagefault_out_of_memory). */
+function namesNoRequest({ gfpMask, order }: ReportTrigger): boolean {
+  return order === 0 && gfpMask !== null && Number(gfpMask) === 0;
+}
 
 /** Why no zone could serve it, and what follows; `null` when the report does not tell. */
 function whyNot({ report }: Story, order: number, page: number) {
