@@ -19,3 +19,24 @@ test("the cgroup of the victim is known before the victim", () => {
   assert.deepEqual([report?.kills, others], [[], []]);
   assert.deepEqual([report?.limitCgroup, report?.victimCgroup], [POD, CONTAINER]);
 });
+
+test("who called the killer tells whose memory ran out, when nothing else does", () => {
+  const header = "[  100.000001] java invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0";
+  const constraint = (...rest: readonly string[]) => reports(header, ...rest)[0]?.constraint;
+  for (const frame of [
+    " mem_cgroup_out_of_memory+0xbd/0xe0",
+    " [<ffffffff81207583>] mem_cgroup_out_of_memory+0x2b3/0x300",
+    " [<ffffffff81124447>] mem_cgroup_oom_synchronize+0x273/0x28c",
+  ])
+    assert.equal(constraint(`[  100.000002] ${frame}`), "memcg", frame);
+  for (const frame of [
+    " [<ffffffff81124447>] ? mem_cgroup_oom_synchronize+0x273/0x28c",
+    " ? mem_cgroup_out_of_memory+0xbd/0xe0",
+    " try_charge+0x6f0/0x770",
+    " __alloc_pages_slowpath+0x6fe/0xe60",
+  ])
+    assert.equal(constraint(`[  100.000002] ${frame}`), null, frame);
+  const machine =
+    "[  100.000003] Out of memory: Killed process 348 (java) total-vm:78084kB, anon-rss:2980kB, file-rss:8148kB, shmem-rss:0kB, UID:998 pgtables:64kB oom_score_adj:0";
+  assert.equal(constraint("[  100.000002]  mem_cgroup_out_of_memory+0xbd/0xe0", machine), "none");
+});

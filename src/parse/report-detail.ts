@@ -29,6 +29,7 @@ export type DetailLine =
   | { readonly kind: "stats"; readonly path: string; readonly values: Values }
   | { readonly kind: "stat"; readonly key: string; readonly value: number }
   | { readonly kind: "stack"; readonly pid: number; readonly commAndMore: string }
+  | { readonly kind: "memcg-frame" }
   | { readonly kind: "release"; readonly release: string }
   | { readonly kind: "mem-info" }
   /** Pages. */
@@ -56,7 +57,17 @@ export type DetailLine =
 export function parseDetailLine(text: string): DetailLine | null {
   const first = text.charCodeAt(0);
   if (first >= 48 && first <= 57) return pageCount(text);
-  return usage(text) ?? byWord(text) ?? counters(text) ?? stat(text) ?? slab(text);
+  return (
+    usage(text) ?? byWord(text) ?? counters(text) ?? stat(text) ?? slab(text) ?? memcgFrame(text)
+  );
+}
+
+/** Not those with a `?`: what the stack holds of an earlier call. Both have returned before the machine's turn comes. */
+const MEMCG_FRAME =
+  /^\s{0,8}(?:\[<[0-9a-f]{8,16}>\] {1,4})?mem_cgroup_(?:out_of_memory|oom_synchronize)\+0x/;
+
+function memcgFrame(text: string): DetailLine | null {
+  return MEMCG_FRAME.test(text) ? { kind: "memcg-frame" } : null;
 }
 
 const USAGE =

@@ -57,6 +57,7 @@ export class ReportDraft {
   readonly #problems: string[] = [];
   #inSlabs = false;
   #inStats = false;
+  #calledByMemcg = false;
 
   constructor(first: WholeLine) {
     this.#first = first;
@@ -125,6 +126,9 @@ export class ReportDraft {
         return this.#stat(line.key, line.value);
       case "stack":
         this.#stack(line.pid, line.commAndMore);
+        return true;
+      case "memcg-frame":
+        this.#calledByMemcg = true;
         return true;
       case "release":
         this.release ??= line.release;
@@ -215,7 +219,8 @@ export class ReportDraft {
     if (scope === "memory-policy") return "memory_policy";
     if (scope !== null) return printed ?? "none";
     if (printed !== null) return printed;
-    return this.taskIn !== null || this.#usages.has("memory") ? "memcg" : null;
+    const told = this.taskIn !== null || this.#usages.has("memory") || this.#calledByMemcg;
+    return told ? "memcg" : null;
   }
 
   #version(): 1 | 2 | null {
