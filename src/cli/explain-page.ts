@@ -1,3 +1,4 @@
+import { countsText } from "../explain/counts.ts";
 import { ANSI, type LayoutOptions, PLAIN, wrapped } from "../explain/layout.ts";
 import { renderMarkdown } from "../explain/markdown.ts";
 import { renderKill, renderKills } from "../explain/text.ts";
@@ -140,7 +141,7 @@ function hint(shelf: KillShelf, options: PageOptions): string {
   ];
   const left = shelf.killsLeftOut;
   const beyond = left === 0 ? "" : ` ${left} more kills were counted only: --json has them all.`;
-  const text = `${count} kills. ${words.join("; ")}.${beyond}`;
+  const text = `${countsText(shelf.kills)}. ${words.join("; ")}.${beyond}`;
   const broken = wrapped(text, "", layoutOf(options).width);
   return `${broken.map((line) => paint("dim", line, lines)).join("\n")}\n`;
 }

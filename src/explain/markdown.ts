@@ -1,5 +1,6 @@
 /** An explanation for a ticket. Names in it come from outside: nothing of them may become a link, a mention or markup. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
+import { countsText, isVictimKnown } from "./counts.ts";
 import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
 import { badnessText, summaryTitle, whereText } from "./text.ts";
 import { bytesText, clean, percentText } from "./words.ts";
@@ -10,7 +11,7 @@ const STORIES = 20;
 /** Kills as Markdown (GitHub, GitLab, Jira's importer): a table when there are several, then a story for each kind. */
 export function renderMarkdown(kills: readonly ExplainedKill[]): string {
   const folds = foldKills(kills);
-  const head = kills.length > 1 ? [summary(summaryTitle(kills), folds)] : [];
+  const head = kills.length > 1 ? [summary(kills, folds)] : [];
   const stories = folds.slice(0, STORIES).map((fold) => story(fold));
   return `${[...head, ...stories].join("\n\n")}\n`;
 }
@@ -35,14 +36,15 @@ function markdownCode(text: string): string {
   return longest === 0 ? `${fence}${safe}${fence}` : `${fence} ${safe} ${fence}`;
 }
 
-function summary(title: string, folds: readonly Fold[]): string {
+function summary(kills: readonly ExplainedKill[], folds: readonly Fold[]): string {
+  const title = summaryTitle(kills);
   const rows = folds.map(
     (fold) => `| ${fold.kills.length} | ${markdownText(foldHeadline(fold))} |`,
   );
   return [
     title.replace(/^(\d+) (kills?)/, "**$1 OOM $2**"),
     "",
-    "| Kills | What |",
+    kills.every(isVictimKnown) ? "| Kills | What |" : "| Count | What |",
     "|---|---|",
     ...rows,
   ].join("\n");
@@ -51,7 +53,7 @@ function summary(title: string, folds: readonly Fold[]): string {
 function story({ kills, shown }: Fold): string {
   const { explanation } = shown;
   const title = explanation?.headline ?? plainHeadline(shown);
-  const many = kills.length > 1 ? ` (${kills.length} kills of this kind, one of them shown)` : "";
+  const many = kills.length > 1 ? ` (${countsText(kills)} of this kind, one of them shown)` : "";
   const parts = [`### ${markdownText(title)}`, `${markdownText(whereText(shown))}${many}`];
   return (explanation === null ? parts : [...parts, ...sections(explanation)]).join("\n\n");
 }

@@ -1,5 +1,6 @@
 /** An explanation for people at a terminal: what happened, what to do, then the figures it rests on. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
+import { countsText, isVictimKnown } from "./counts.ts";
 import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
 import { bar, cut, DEFAULT_LAYOUT, type LayoutOptions, wrapped } from "./layout.ts";
 import { bytesText, clean, cleanMiddle, countText, percentText } from "./words.ts";
@@ -47,7 +48,8 @@ function summaryLines(
   const timed = shown.some((fold) => spanText(fold) !== "");
   const rows = shown.flatMap((fold) => summaryRow(fold, timed, width));
   const rest = folds.length - shown.length;
-  const head = timed ? "  KILLS  FIRST .. LAST         WHAT" : "  KILLS  WHAT";
+  const count = kills.every(isVictimKnown) ? "  KILLS" : "  COUNT";
+  const head = timed ? `${count}  FIRST .. LAST         WHAT` : `${count}  WHAT`;
   return [
     styles.title(cut(`${summaryTitle(kills)}, ${countText(folds.length, "kind")}`, width)),
     styles.heading(cut(head, width)),
@@ -58,7 +60,7 @@ function summaryLines(
 
 /** `9 kills in 4 runs of the OOM killer, and 2 more that name no victim`. */
 export function summaryTitle(kills: readonly ExplainedKill[]): string {
-  const victims = kills.filter(({ victim }) => victim.pid !== null || victim.comm !== null);
+  const victims = kills.filter(isVictimKnown);
   const runs = (of: readonly ExplainedKill[]) =>
     countText(new Set(of.map((kill) => kill.incident.id)).size, "run");
   const none = kills.length - victims.length;
@@ -91,7 +93,7 @@ function foldLines(fold: Fold, options: LayoutOptions): string[] {
   const count = fold.kills.length;
   // The headline of a group kill has the number of its members.
   if (count === 1 || fold.incidents === 1) return killLines(fold.shown, options);
-  const what = `${count} kills of this kind; the last one:`;
+  const what = `${countsText(fold.kills)} of this kind; the last one:`;
   return [options.styles.faint(cut(what, options.width)), ...killLines(fold.shown, options)];
 }
 
@@ -120,7 +122,7 @@ function whereLines(kill: ExplainedKill, { width }: LayoutOptions): string[] {
 function whereParts(kill: ExplainedKill): string[] {
   const { at, node } = kill;
   const parts = [
-    at === null ? "time not in the text" : at.replace("T", " ").replace(/\.\d+Z$/, "Z"),
+    at === null ? "time not read" : at.replace("T", " ").replace(/\.\d+Z$/, "Z"),
     node,
     ...ownerParts(kill),
   ];
