@@ -67,13 +67,19 @@ export class TextExplainer {
     switch (event.kind) {
       case "report": {
         const { report } = event;
-        return killsOfReport(report, this.#context).map((kill) => ({ kind: "kill", kill, report }));
+        const kills = killsOfReport(report, this.#reader.backwards ? this.#alone() : this.#context);
+        return kills.map((kill) => ({ kind: "kill", kill, report }));
       }
       case "userspace-kill":
         return [userspaceKill(event)];
       case "problem":
         return [event];
     }
+  }
+
+  /** What was told before a newest-first report came after it: it is no history of it. */
+  #alone(): TextContext {
+    return { ...this.#context, memory: new KillMemory(null) };
   }
 
   #freeId(id: string): string {

@@ -48,7 +48,7 @@ export class RecentVictims {
     if (victim === undefined) return false;
     const seconds = this.secondsSince(tid, stamp);
     return seconds === null
-      ? stamp.number - victim.number <= SAME_VICTIM_LINES
+      ? Math.abs(stamp.number - victim.number) <= SAME_VICTIM_LINES
       : seconds <= SAME_VICTIM_SECONDS;
   }
 
