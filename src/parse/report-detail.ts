@@ -62,9 +62,12 @@ export function parseDetailLine(text: string): DetailLine | null {
   );
 }
 
-/** Not those with a `?`: what the stack holds of an earlier call. Both have returned before the machine's turn comes. */
+/**
+ * Not those with a `?`: what the stack holds of an earlier call. All have returned before the machine's turn comes, and what
+ * reclaims for a cgroup (≤ 3.18 `__mem_cgroup_try_charge`) may not call the machine's killer (PF_MEMALLOC).
+ */
 const MEMCG_FRAME =
-  /^\s{0,8}(?:\[<[0-9a-f]{8,16}>\] {1,4})?mem_cgroup_(?:out_of_memory|oom_synchronize)\+0x/;
+  /^\s{0,8}(?:\[<[0-9a-f]{8,16}>\] {1,4})?(?:mem_cgroup_(?:out_of_memory|oom_synchronize)|__mem_cgroup_try_charge)\+0x/;
 
 function memcgFrame(text: string): DetailLine | null {
   return MEMCG_FRAME.test(text) ? { kind: "memcg-frame" } : null;
