@@ -27,6 +27,7 @@ test("who called the killer tells whose memory ran out, when nothing else does",
     " mem_cgroup_out_of_memory+0xbd/0xe0",
     " [<ffffffff81207583>] mem_cgroup_out_of_memory+0x2b3/0x300",
     " [<ffffffff81124447>] mem_cgroup_oom_synchronize+0x273/0x28c",
+    " [<ffffffff811bd1ce>] __mem_cgroup_try_charge+0xb9e/0xbe0",
   ])
     assert.equal(constraint(`[  100.000002] ${frame}`), "memcg", frame);
   for (const frame of [
@@ -39,4 +40,29 @@ test("who called the killer tells whose memory ran out, when nothing else does",
   const machine =
     "[  100.000003] Out of memory: Killed process 348 (java) total-vm:78084kB, anon-rss:2980kB, file-rss:8148kB, shmem-rss:0kB, UID:998 pgtables:64kB oom_score_adj:0";
   assert.equal(constraint("[  100.000002]  mem_cgroup_out_of_memory+0xbd/0xe0", machine), "none");
+});
+
+const killed = (stamp: string, tid: number, words = "Out of memory: ") =>
+  `[  ${stamp}] ${words}Killed process ${tid} (allocate) total-vm:78084kB, anon-rss:2980kB, file-rss:0kB, shmem-rss:0kB`;
+const tasksIn = (stamp: string, cgroup: string) =>
+  `[  ${stamp}] Tasks in ${cgroup} are going to be killed due to memory.oom.group set`;
+
+test("the first victim of a group was in the cgroup of the group", () => {
+  const places = (...lines: readonly string[]) =>
+    reports(...lines).flatMap(({ kills }) =>
+      kills.map(({ victim, cgroupPath }) => [victim.tid, cgroupPath]),
+    );
+  const group = [killed("52.000001", 21), tasksIn("52.000002", "/A"), killed("52.000003", 22)];
+  assert.deepEqual(places(...group), [
+    [21, "/A"],
+    [22, "/A"],
+  ]);
+  const next = [killed("52.000004", 31), tasksIn("52.000005", "/B"), killed("52.000006", 32)];
+  assert.deepEqual(places(...group, ...next).slice(2), [
+    [31, "/B"],
+    [32, "/B"],
+  ]);
+  const summary =
+    "[  52.000000] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/A/below,task=allocate,pid=21,uid=0";
+  assert.deepEqual(places(summary, ...group)[0], [21, "/A/below"]);
 });

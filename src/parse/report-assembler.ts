@@ -287,6 +287,7 @@ export class ReportAssembler {
     }
     if (open.group === null) {
       open.group = cgroup;
+      if (first.cgroupPath === null) open.kills.splice(-1, 1, { ...first, cgroupPath: cgroup });
       open.touch(at);
       return;
     }
@@ -295,7 +296,7 @@ export class ReportAssembler {
     const draft = this.#begin(at);
     draft.group = cgroup;
     draft.scope = open.scope;
-    draft.kill({ ...first, cgroupPath: null });
+    draft.kill({ ...first, cgroupPath: cgroup });
   }
 
   #panic(at: WholeLine, cause: OomReport["panicCause"]): void {
