@@ -50,6 +50,10 @@ test("what stands before the trigger's name is none of it", () => {
     [`41066.536886] IPDL Background ${header}`, "IPDL Background"],
     [`	startLine = "ruby ${header}"`, "ruby"],
     [`    let source = "worker ${header}";`, "worker"],
+    [
+      `    let source = "worker ${header}\\nMemory cgroup out of memory: Killed process 7 (worker) total-vm:100kB";`,
+      "worker",
+    ],
     [`time=1 msg="java ${header}" level=info`, "java"],
     [`[   10.123456] "ruby ${header}`, '"ruby'],
   ] as const;

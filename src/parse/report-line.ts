@@ -152,7 +152,9 @@ export function parseReportHeader(text: string): HeaderLine | null {
 /** `line = "java invoked oom-killer: gfp_mask=0xd0, order=0"` in a program's source: the name begins behind the quote. */
 function unquoted(text: string, end: number): string {
   const quote = /^(?:\w{0,12} ?:?= ?)?(["'`])(?=\S)/.exec(text.slice(0, end));
-  const closed = quote !== null && text.includes(quote[1] ?? "", end);
+  if (quote === null) return text.slice(0, end);
+  // An assigned string goes on behind a newline.
+  const closed = quote[0].includes("=") || text.includes(quote[1] ?? "", end);
   return text.slice(closed ? quote[0].length : 0, end);
 }
 
