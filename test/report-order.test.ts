@@ -49,7 +49,7 @@ function isByLine(style: Style): boolean {
 const BY_LINE = STYLES.filter(isByLine);
 
 /** Of all logs in all styles one in so many: together a few seconds. */
-const SHARE = 5;
+const SHARE = 10;
 
 for (const [turn, style] of BY_LINE.entries()) {
   test(`newest first: ${style.name}`, () => {
