@@ -66,3 +66,13 @@ test("the first victim of a group was in the cgroup of the group", () => {
     "[  52.000000] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/A/below,task=allocate,pid=21,uid=0";
   assert.deepEqual(places(summary, ...group)[0], [21, "/A/below"]);
 });
+
+test("a kill a minute after another victim was announced is another one", () => {
+  const tids = (seconds: number) =>
+    reports(
+      "[  100.000000] Out of memory: Kill process 456 (python) score 50 or sacrifice child",
+      killed(`${100 + seconds}.000000`, 123, ""),
+    ).map(({ kills }) => kills.map(({ victim }) => victim.tid));
+  assert.deepEqual(tids(1), [[123]]);
+  assert.deepEqual(tids(30), [[456], [123]]);
+});

@@ -31,6 +31,8 @@ const MAX_FOREIGN_UNDECIDED = 600;
 const MAX_FOREIGN_DECIDED = 60;
 /** A report with a long table on a slow console took 3 s (measured on 2.6.32); a minute is another one. */
 const MAX_REPORT_SECONDS = 60;
+/** Between the line that announces a victim and the kill of another one, its child. */
+const MAX_CHILD_SECONDS = 5;
 /** Lines of one group kill follow each other at once. */
 const GROUP_PAUSE_SECONDS = 1;
 /** Userspace kills wait for the report before them. */
@@ -231,7 +233,8 @@ export class ReportAssembler {
       open !== null &&
       !open.decided &&
       binds(open, line, at) &&
-      !isLater(open, at, MAX_REPORT_SECONDS)
+      !isLater(open, at, MAX_REPORT_SECONDS) &&
+      !isAnothers(open, line, at)
     ) {
       this.#kill(open, line, at);
       return;
@@ -343,6 +346,8 @@ export class ReportAssembler {
 
 const NONE: readonly ReportEvent[] = [];
 
+type Stamped = Pick<WholeLine, "uptimeSeconds" | "wallMicroseconds">;
+
 /** A script says "Killed process 12" too, and the kernel's source "Killed process %d (%s)". */
 function isNoKill(line: KilledLine, at: WholeLine, open: ReportDraft | null): boolean {
   if (line.comm === "%s") return true;
@@ -354,7 +359,14 @@ function seconds(line: WholeLine, kill: ReportKill): number | null {
   return Math.abs(line.uptimeSeconds - kill.uptimeSeconds);
 }
 
-function isLater(open: ReportDraft, line: WholeLine, thanSeconds: number): boolean {
+/** Another victim was announced, and long before. */
+function isAnothers(open: ReportDraft, { tid }: KilledLine, at: WholeLine): boolean {
+  const announced = open.selectionLine ?? open.summaryLine;
+  const named = open.selection?.pid ?? open.summary?.pid ?? null;
+  return announced !== null && named !== tid && isLater(announced, at, MAX_CHILD_SECONDS);
+}
+
+function isLater(open: Stamped, line: WholeLine, thanSeconds: number): boolean {
   const { uptimeSeconds, wallMicroseconds } = line;
   if (uptimeSeconds !== null && open.uptimeSeconds !== null)
     return Math.abs(uptimeSeconds - open.uptimeSeconds) > thanSeconds;
