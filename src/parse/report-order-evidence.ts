@@ -84,10 +84,12 @@ export class OrderEvidence {
     if (step < 0) this.#falls += 1;
   }
 
-  #whole({ text, origin }: WholeLine): void {
+  #whole({ text, origin, prefixed }: WholeLine): void {
     if (origin === "user" || this.#content !== "unknown") return;
     const line = parseDecidingLine(text);
-    if (line === null) this.#detail(text);
+    // What somebody quotes bare has the order in which he tells it.
+    if (line === null && prefixed) this.#detail(text);
+    else if (line === null) return;
     else this.#deciding(line);
   }
 
