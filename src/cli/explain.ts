@@ -1,4 +1,5 @@
 import { type TextEvent, TextExplainer } from "../agent/text-explainer.ts";
+import { countText } from "../explain/words.ts";
 import type { ExplainedKill } from "../model/explanation.ts";
 import type { LogClock } from "../parse/report-stamp.ts";
 import { safeJson } from "../sinks/json-line.ts";
@@ -142,7 +143,9 @@ class Explaining {
       if (now < next) return;
       next = now + PROGRESS_AGAIN_MICROSECONDS;
       const of = total > done ? ` of ${megabytes(total)}` : "";
-      console.progress(`${input.name}: ${megabytes(done)}${of} MB read, ${kills(this.#found)}`);
+      console.progress(
+        `${input.name}: ${megabytes(done)}${of} MB read, ${countText(this.#found, "kill")}`,
+      );
     };
   }
 
@@ -214,9 +217,13 @@ class Explaining {
     return [
       ...shown,
       ...(rest > 0 ? [`and ${rest} more places that could not be read`] : []),
-      ...(this.#twice > 0 ? [`in several files, told once: ${kills(this.#twice)}`] : []),
+      ...(this.#twice > 0
+        ? [`in several files, told once: ${countText(this.#twice, "kill")}`]
+        : []),
       ...(this.#undated > 0
-        ? [`without a date in the text, shown whatever --since says: ${kills(this.#undated)}`]
+        ? [
+            `without a date in the text, shown whatever --since says: ${countText(this.#undated, "kill")}`,
+          ]
         : []),
       ...(this.#found === 0 && !this.#failed ? [this.#nothing()] : []),
     ];
@@ -225,13 +232,9 @@ class Explaining {
   #nothing(): string {
     const { since, pod, unit } = this.#selection;
     const asked = since !== null || pod !== null || unit !== null;
-    const where = this.#lines === 1 ? "1 line" : `${this.#lines} lines`;
+    const where = countText(this.#lines, "line");
     return asked ? `no OOM kill of that description in ${where}` : `no OOM kill in ${where}`;
   }
-}
-
-function kills(count: number): string {
-  return count === 1 ? "1 kill" : `${count} kills`;
 }
 
 function megabytes(bytes: number): string {

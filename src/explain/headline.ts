@@ -61,9 +61,8 @@ function placeText(story: Story): string {
     case "node":
       return machineRanOut(story) === null ? "" : " in the machine";
     case "cpuset":
-      return " on the NUMA nodes of a cpuset";
     case "mempolicy":
-      return " on the NUMA nodes of a memory policy";
+      return ` on ${story.limitWords}`;
     default:
       return ` in ${story.limitWords}`;
   }

@@ -63,7 +63,7 @@ export class Cases {
   enter(kill: Kill): void {
     this.node.enter(kill, 1);
     this.books.enter(kill, 1);
-    this.remember(kill);
+    this.#index(kill);
   }
 
   /** Out of everything, as if it had never been known. */
@@ -117,8 +117,12 @@ export class Cases {
 
   /** Into the indexes, not into the books: those of a checkpoint have it already. */
   remember(kill: Kill): void {
-    this.kills.add(kill);
     this.books.remember(kill);
+    this.#index(kill);
+  }
+
+  #index(kill: Kill): void {
+    this.kills.add(kill);
     // A kill that a journal brings back may be older than others that are known.
     let place = this.order.length;
     while (place > 0 && (this.order[place - 1]?.openedAt ?? 0) > kill.openedAt) place--;

@@ -9,7 +9,7 @@ import {
   readCount,
 } from "./book.ts";
 import { isWithin } from "./identity.ts";
-import { bookWeight, type Kill } from "./kill.ts";
+import { bookWeight, type Kill, weightOf } from "./kill.ts";
 import { KillsByPath, pathAndAncestors } from "./kills-by-path.ts";
 
 export type CgroupIdentity = Extract<Book, { kind: "cgroup" }>;
@@ -92,7 +92,7 @@ export class CgroupBooks {
       forgetSteps(count, time);
       if (unexplained <= 0) continue;
       const since = this.killsOf(book).filter(({ at }) => at.monotonicMicroseconds >= time);
-      const explainedSince = since.reduce((sum, kill) => sum + bookWeight(kill), 0);
+      const explainedSince = weightOf(since);
       const bookedSince = count.steps.reduce((sum, { delta }) => sum + delta, 0);
       const stale = unexplained - Math.max(0, bookedSince - explainedSince);
       if (stale > 0) book.explained += stale;
@@ -193,8 +193,7 @@ export function sureDeficitBy(
     }
   }
   const sure = raw - Math.min(raw, doubt);
-  let explainedLater = 0;
-  for (const kill of later) if (belongs(book, kill)) explainedLater += bookWeight(kill);
+  const explainedLater = weightOf(later.filter((kill) => belongs(book, kill)));
   const bookedLater = booked(book.count) - bookedBy(book.count, time);
   return Math.min(sure, sure - bookedLater + explainedLater);
 }

@@ -169,6 +169,13 @@ export function bookWeight(kill: Kill): number {
   return (kill.counted ? 1 : 0) + (kill.doubled ? 1 : 0);
 }
 
+/** The same of several. */
+export function weightOf(kills: Iterable<Kill>): number {
+  let sum = 0;
+  for (const kill of kills) sum += bookWeight(kill);
+  return sum;
+}
+
 /** Whether two stamps that both claim to know name different cgroups. */
 export function contradicts(current: CgroupStamp | null, next: CgroupStamp | null): boolean {
   if (current === null || next === null || current.path === next.path) return false;

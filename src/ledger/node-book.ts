@@ -9,7 +9,14 @@ import {
   type Step,
   unexplainedSteps,
 } from "./book.ts";
-import { bookWeight, type Kill, killsAfter, LATE_CLOCK_MICROSECONDS, marginOf } from "./kill.ts";
+import {
+  bookWeight,
+  type Kill,
+  killsAfter,
+  LATE_CLOCK_MICROSECONDS,
+  marginOf,
+  weightOf,
+} from "./kill.ts";
 
 /** Totals of what the records say, to hold against the node's book. Plain data for the checkpoint. */
 export interface Totals {
@@ -113,11 +120,7 @@ export class NodeBook {
   /** Entries up to `by` beyond those of kills that may have happened by then. */
   #nobodysBy(order: readonly Kill[], by: number): number {
     if (this.count === null) return 0;
-    const later = killsAfter(order, by);
-    const laterWeight = later.reduce(
-      (sum, kill) => sum + (kill.inNodeBook === "yes" ? bookWeight(kill) : 0),
-      0,
-    );
+    const laterWeight = weightInBook(killsAfter(order, by));
     const { recorded, doubled } = this.totals;
     return bookedBy(this.count, by) - (recorded + doubled - laterWeight);
   }
@@ -154,13 +157,14 @@ export class NodeBook {
   /** Like `unaccounted`, for what was booked up to `time`; `later` are the recent kills after it. */
   missingBy(time: number, later: readonly Kill[], groupsBooked: number): number {
     if (this.count === null) return 0;
-    const laterWeight = later.reduce(
-      (sum, kill) => sum + (kill.inNodeBook === "yes" ? bookWeight(kill) : 0),
-      0,
-    );
+    const laterWeight = weightInBook(later);
     const explained = this.recorded() + this.doubles(groupsBooked) - laterWeight;
     return bookedBy(this.count, time) - explained;
   }
+}
+
+function weightInBook(kills: readonly Kill[]): number {
+  return weightOf(kills.filter(({ inNodeBook }) => inNodeBook === "yes"));
 }
 
 /** Takes as many entries as the kill has out of those booked when it may have happened; false when there are too few. */

@@ -1,6 +1,6 @@
 import { bookedBy, type Count, type Step, unexplainedSteps } from "./book.ts";
 import { type CgroupBook, type CgroupBooks, isInside } from "./cgroup-books.ts";
-import { attributionOf, bookWeight, type Kill, killsAfter } from "./kill.ts";
+import { attributionOf, type Kill, killsAfter, weightOf } from "./kill.ts";
 import type { NodeBook } from "./node-book.ts";
 import { findSurpluses, isHomeless, timesOf } from "./surplus.ts";
 
@@ -73,12 +73,6 @@ function innermostDeficits(books: CgroupBooks, order: readonly Kill[], by: numbe
     .map(({ book, sure, claimants }) => ({ book, deficit: sure - weightOf(claimants) }))
     .filter(({ deficit }) => deficit > 0);
   return all.filter(({ book }) => !all.some((other) => isInside(other.book, book)));
-}
-
-function weightOf(kills: Iterable<Kill>): number {
-  let sum = 0;
-  for (const kill of kills) sum += bookWeight(kill);
-  return sum;
 }
 
 function missingFromCgroup(

@@ -16,6 +16,7 @@ import type {
   LimitEvidence,
   SkipObservation,
 } from "../model/observation.ts";
+import { UNKNOWN_VICTIM } from "../model/report.ts";
 import { type Binding, bind, ReportBlock } from "./kernel-log-block.ts";
 import { LineJoiner } from "./kernel-log-fragments.ts";
 import type { KilledLine, KillScope, SelectionLine, SharingLine } from "./kernel-log-kill-lines.ts";
@@ -280,16 +281,6 @@ export class KernelLogAssembler {
 }
 
 const NONE: readonly KernelLogEvent[] = [];
-
-const UNKNOWN_VICTIM = {
-  uid: null,
-  oomScoreAdj: null,
-  totalVmBytes: null,
-  anonRssBytes: null,
-  fileRssBytes: null,
-  shmemRssBytes: null,
-  pageTableBytes: null,
-} as const;
 
 /** Records of several processors are not sorted by time: a step in either direction counts. */
 function isLater(record: KmsgRecord, thanMicroseconds: number): boolean {

@@ -45,7 +45,8 @@ const MAX_COMM_CHARACTERS = 15;
 /** Readings tried of one hostile line. */
 const MAX_READINGS = 8;
 
-const CONSTRAINTS: Readonly<Record<string, Constraint>> = {
+/** By the word behind `CONSTRAINT_`. */
+export const CONSTRAINTS: Readonly<Record<string, Constraint>> = {
   NONE: "none",
   CPUSET: "cpuset",
   MEMORY_POLICY: "memory_policy",

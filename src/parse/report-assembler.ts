@@ -26,11 +26,11 @@ import { UserspaceKillers } from "./report-userspace.ts";
 import { KubeletWords } from "./report-userspace-kubelet.ts";
 
 /** Lines of others after which an undecided report is over: an operator's grep or a cut log ended it. */
-const MAX_FOREIGN_UNDECIDED = 600;
+export const MAX_FOREIGN_UNDECIDED = 600;
 /** The same after its kill: only a group's members and a repetition follow. */
 const MAX_FOREIGN_DECIDED = 60;
 /** A report with a long table on a slow console took 3 s (measured on 2.6.32); a minute is another one. */
-const MAX_REPORT_SECONDS = 60;
+export const MAX_REPORT_SECONDS = 60;
 /** Between the line that announces a victim and the kill of another one, its child. */
 const MAX_CHILD_SECONDS = 5;
 /** Lines of one group kill follow each other at once. */

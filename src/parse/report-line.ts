@@ -10,7 +10,7 @@
 import type { OomReport } from "../model/report.ts";
 import { type KilledLine, type KillScope, parseKillLine } from "./kernel-log-kill-lines.ts";
 import { parseGroup, type SummaryLine, type TaskInLine } from "./kernel-log-summary.ts";
-import { parseReportSummary, parseReportTaskIn } from "./report-summary.ts";
+import { parseReportSummary, parseReportTaskIn, whole } from "./report-summary.ts";
 
 export interface HeaderLine {
   readonly kind: "header";
@@ -178,10 +178,6 @@ function parseShortHeader(text: string): HeaderLine | null {
 /** Bytes of a name may be written `\xNN`. */
 function unescapedLength(comm: string): number {
   return comm.includes("\\x") ? comm.replace(/\\x[0-9a-fA-F]{2}/g, "x").length : comm.length;
-}
-
-function whole(digits: string | undefined): number | null {
-  return digits === undefined ? null : Number(digits);
 }
 
 function suppressed(text: string): DecidingLine | null {

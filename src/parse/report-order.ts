@@ -9,6 +9,7 @@
  * The lines around a report are held back until they show which way they run, in a text that runs forward two as a rule.
  */
 
+import { MAX_FOREIGN_UNDECIDED, MAX_REPORT_SECONDS } from "./report-assembler.ts";
 import type { LogLine } from "./report-decode.ts";
 import { parseDetailLine } from "./report-detail.ts";
 import { beginsReportLine } from "./report-known.ts";
@@ -32,9 +33,6 @@ export interface Run {
   readonly ends: boolean;
 }
 
-/** The same as a report that waits for its kill (report-assembler.ts): its stack and memory are no known lines. */
-const MAX_FOREIGN = 600;
-const MAX_REPORT_SECONDS = 60;
 /** Before its header stands what the kernel left out before it. */
 const LINES_BEFORE_HEADER = 3;
 /** A report whose direction shows only after this many lines has none. */
@@ -160,7 +158,8 @@ class Episode {
 
   /** The line is of an earlier report, or of none. */
   endsBefore(lines: readonly LogLine[]): boolean {
-    if (this.#foreign > MAX_FOREIGN) return true;
+    // As a report that waits for its kill: its stack and memory are no known lines.
+    if (this.#foreign > MAX_FOREIGN_UNDECIDED) return true;
     const last = this.#last;
     const [next] = lines;
     if (last === null || next === undefined) return false;

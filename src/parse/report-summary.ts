@@ -7,6 +7,7 @@
  *     'oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),…,task=java,pid=1337,uid=1001',
  */
 import {
+  CONSTRAINTS,
   parseSummary,
   parseTaskIn,
   type SummaryLine,
@@ -29,12 +30,6 @@ const WRITTEN_OUT = /^oom-kill:constraint=CONSTRAINT_[A-Z_]{1,20}(?:,n|,?\s*$)/;
 const QUOTED_END =
   /(,pid=\d{1,10},uid=-?\d{1,10})(?:\\n)?["'`][)\]},;]{0,4}(?:\s+(?:#|\/\/).{0,80})?$/;
 const NAME = /^oom-kill:constraint=CONSTRAINT_(NONE|CPUSET|MEMORY_POLICY|MEMCG)(?:,|\s*$)/;
-const CONSTRAINTS: Readonly<Record<string, SummaryLine["constraint"]>> = {
-  NONE: "none",
-  CPUSET: "cpuset",
-  MEMORY_POLICY: "memory_policy",
-  MEMCG: "memcg",
-};
 
 /** What stands before the next key is whole. */
 function cut(text: string, line: SummaryLine): SummaryLine {
@@ -85,6 +80,6 @@ export function parseReportTaskIn(text: string): TaskInLine | null {
   return { ...line, limitCgroup: limit ?? limitCgroup };
 }
 
-function whole(digits: string | undefined): number | null {
+export function whole(digits: string | undefined): number | null {
   return digits === undefined ? null : Number(digits);
 }

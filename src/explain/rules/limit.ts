@@ -26,9 +26,7 @@ function memcg(story: Story) {
 
 /** Seen where kernels of 3.10 blamed a limit that was not reached; a larger one would not have helped. */
 function farBelow({ limitWords, usageBytes, limitBytes }: Story) {
-  const figures = [
-    `memory: usage ${(usageBytes ?? 0) / 1024}kB, limit ${(limitBytes ?? 0) / 1024}kB`,
-  ];
+  const figures = [usageLine("memory", usageBytes ?? 0, limitBytes ?? 0)];
   return told([
     finding(
       "certain",
@@ -45,7 +43,9 @@ function farBelow({ limitWords, usageBytes, limitBytes }: Story) {
 
 /** Memory itself has room; what it has swapped out counts as well. */
 function withSwap(story: Story, { usageBytes, limitBytes, sure, words }: MemorySwapLimit) {
-  const alone = `${bytesText(story.usageBytes ?? 0)} of ${bytesText(story.limitBytes ?? 0)}`;
+  const { report, usageBytes: used, limitBytes: most } = story;
+  const [ownUsage, ownLimit] = [used ?? 0, most ?? 0];
+  const alone = `${bytesText(ownUsage)} of ${bytesText(ownLimit)}`;
   const from = `${bytesText(limitBytes)} to ${bytesText(roundedUp(limitBytes * 1.5))}`;
   const how = "memory.memsw.limit_in_bytes, docker --memory-swap";
   return told(
@@ -54,8 +54,8 @@ function withSwap(story: Story, { usageBytes, limitBytes, sure, words }: MemoryS
         sure && story.limitSure ? "certain" : "likely",
         `${capital(story.limitWords)} reached its limit${words}, not that of memory alone (${alone}).`,
         [
-          `memory+swap: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB, failcnt ${story.report?.memorySwap?.failCount ?? "?"}`,
-          `memory: usage ${(story.usageBytes ?? 0) / 1024}kB, limit ${(story.limitBytes ?? 0) / 1024}kB, failcnt ${story.report?.memory?.failCount ?? "?"}`,
+          `${usageLine("memory+swap", usageBytes, limitBytes)}, failcnt ${report?.memorySwap?.failCount ?? "?"}`,
+          `${usageLine("memory", ownUsage, ownLimit)}, failcnt ${report?.memory?.failCount ?? "?"}`,
         ],
       ),
     ],
@@ -88,11 +88,16 @@ function own(story: Story) {
     story.limitPath === null ? "the kernel calls it a memory cgroup kill" : story.limitPath,
     ...(usageBytes === null || limitBytes === null
       ? []
-      : [`memory: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB`]),
+      : [usageLine("memory", usageBytes, limitBytes)]),
     ...(failed === null ? [] : [`the limit had been reached ${failed} times (failcnt)`]),
   ];
   const sure = story.limitSure ? "certain" : "likely";
   return told([finding(sure, text, evidence)], [raise(story)]);
+}
+
+/** As the kernel prints it. */
+function usageLine(what: string, usageBytes: number, limitBytes: number): string {
+  return `${what}: usage ${usageBytes / 1024}kB, limit ${limitBytes / 1024}kB`;
 }
 
 /** Advice for the own limit of a container or unit; limits further up have their own rule. */
