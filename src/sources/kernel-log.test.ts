@@ -269,6 +269,38 @@ it("reads the journal where the log is closed, and says what that costs", async 
   assert.deepEqual(await end, { kind: "stopped" });
 });
 
+it("is up with the first record, and never because a reader takes its time to fail", async () => {
+  const slow = new Bench();
+  const end = slow.start();
+  slow.pass(5000);
+  assert.deepEqual(slow.ups, [], "nobody knows yet whether the log can be read");
+  slow.stream.end({ exitCode: 1, message: "cat: /dev/kmsg: Operation not permitted" });
+  await new Promise(setImmediate);
+  slow.pass(2000);
+  assert.equal((await end).kind, "unavailable");
+  assert.deepEqual(slow.ups, []);
+  const first = new Bench();
+  first.start();
+  first.pass(5000);
+  first.say(LINES.slice(0, 1));
+  assert.deepEqual(first.ups, [""]);
+  first.pass(60_000);
+  first.stop();
+});
+
+it("says of a file that opens and gives nothing that it is not the kernel's log", async () => {
+  const bench = new Bench();
+  const end = bench.start();
+  bench.pass(10_000);
+  await new Promise(setImmediate);
+  assert.deepEqual(bench.commands, ["/dev/kmsg", "journalctl"]);
+  bench.pass(2000);
+  const result = await end;
+  assert.ok(result.kind === "unavailable");
+  assert.match(result.reason, /is not the kernel's log: it gave no kernel record in 10 s/);
+  assert.deepEqual(bench.ups, []);
+});
+
 it("gives up on a journal that stays empty", async () => {
   const bench = new Bench();
   const end = bench.start();

@@ -4,11 +4,14 @@ import { kmsgInput, type LogDecoder, type LogInput } from "./kernel-log-input.ts
 import { journalInput } from "./kernel-log-journal.ts";
 import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
 
-/** The reader is on its feet when it has not ended by then, though the log be silent. */
-const SETTLE_MILLISECONDS = 250;
+/**
+ * The kernel's log is never empty, and its oldest record is given at once: a file that gives nothing for so long is another
+ * one (a console, a pipe), though it can be opened.
+ */
+const FIRST_RECORD_MILLISECONDS = 10_000;
 /** A log that says nothing for so long has come to its end: the backlog is read. */
 const SILENCE_MILLISECONDS = 50;
-/** journalctl looks through all its files before the first line. */
+/** journalctl looks through all its files before the first line; a user who may not read them gets an empty journal. */
 const JOURNAL_MILLISECONDS = 2000;
 const REOPEN_MILLISECONDS = 10;
 const RETRY_MILLISECONDS = 200;
@@ -82,8 +85,9 @@ class LogWatch {
       end: (status) => this.#end(status.message),
     });
     if (this.#up) return;
-    if (this.#input.log === "journal") this.#after(JOURNAL_MILLISECONDS, () => this.#giveUp());
-    else this.#after(SETTLE_MILLISECONDS, () => this.#markUp());
+    const patience =
+      this.#input.log === "journal" ? JOURNAL_MILLISECONDS : FIRST_RECORD_MILLISECONDS;
+    this.#after(patience, () => this.#giveUp(patience));
   }
 
   #data(chunk: Uint8Array): void {
@@ -110,9 +114,10 @@ class LogWatch {
     this.#context.up(this.#input.note);
   }
 
-  /** A user who may not read the journal gets an empty one that never ends. */
-  #giveUp(): void {
-    this.#ended.resolve({ kind: "closed", message: "the journal shows no kernel lines" });
+  /** It can be opened, and nothing comes out of it. */
+  #giveUp(patience: number): void {
+    const message = `it gave no kernel record in ${patience / 1000} s`;
+    this.#ended.resolve({ kind: "closed", message });
   }
 
   /** EPIPE: the log ran over the reader. Opened again it begins at its oldest record, and the gap shows in the numbers. */
@@ -172,6 +177,12 @@ function closedFor(path: string, message: string): [string, string] {
   if (message === "") {
     return [
       `${path} is empty: it is not the kernel's log`,
+      "Give the container the real one with --device /dev/kmsg --cap-add SYSLOG.",
+    ];
+  }
+  if (message.startsWith("it gave no kernel record")) {
+    return [
+      `${path} is not the kernel's log: ${message}`,
       "Give the container the real one with --device /dev/kmsg --cap-add SYSLOG.",
     ];
   }
