@@ -68,6 +68,11 @@ export class TestAgent {
     return how === null ? null : `ended (${how})`;
   }
 
+  /** The last of what it printed since its start. */
+  get output(): string {
+    return this.#output;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
