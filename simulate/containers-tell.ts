@@ -161,6 +161,8 @@ class Teller {
   #list(source: RuntimeSourceName, from: number, since: number | null): void {
     const at = from + this.#random.int(1, 300) * MILLISECOND;
     this.#say(from, source, true);
+    // The connection broke again before the list had come.
+    if (!this.#hears(source, at)) return;
     const there = this.#world.containers.filter(
       ({ sources, runs, removedAt }) =>
         sources.includes(source) && removedAt > at && (runs[0]?.start ?? at) < at,

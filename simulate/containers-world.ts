@@ -55,7 +55,10 @@ export interface World {
   readonly kills: readonly TrueKill[];
 }
 
-/** Pids come again: from few, though never within seconds, as the kernel takes the next one each time. */
+/**
+ * Pids come again: from few, though never within seconds, as the kernel takes the next one each time, and not as the main
+ * process of the same container: that would be one in 32,768.
+ */
 class Pids {
   readonly #freeAt = new Map<number, number>();
   readonly #random: Random;
@@ -66,9 +69,9 @@ class Pids {
     this.#many = many;
   }
 
-  take(from: number, until: number): number {
+  take(from: number, until: number, not: ReadonlySet<number> = new Set()): number {
     const free = Array.from({ length: this.#many }, (_, index) => 300 + index).filter(
-      (pid) => (this.#freeAt.get(pid) ?? 0) < from,
+      (pid) => (this.#freeAt.get(pid) ?? 0) < from && !not.has(pid),
     );
     const pid = free.length === 0 ? 10_000 + this.#freeAt.size : this.#random.pick(free);
     this.#freeAt.set(pid, until + 5 * SECOND);
@@ -211,7 +214,8 @@ class WorldMaker {
     const cause: Cause = stays ? "none" : why;
     // A sandbox ends after the containers of its pod.
     const end = stays ? Number.POSITIVE_INFINITY : container.sandbox ? END - SECOND : planned;
-    const pid = this.#pids.take(start, stays ? Number.POSITIVE_INFINITY : end);
+    const before = new Set(container.runs.map((one) => one.pid));
+    const pid = this.#pids.take(start, stays ? Number.POSITIVE_INFINITY : end, before);
     const run: TrueRun = { pid, start, end, cause, code: this.#codeOf(cause), kills: [], restarts };
     container.runs.push(run);
     if (!container.sandbox) this.#kill(container, run);

@@ -180,3 +180,43 @@ test("a main process that ends with 128 by itself was not killed", () => {
   assert.equal(story.identity(100, 501)?.main, false);
   assert.deepEqual(verdicts(story), ["not-oom kill-100-501"]);
 });
+
+test("daemons on a busy machine stamp one start seconds apart: one life, one exit", () => {
+  const cgroupPath = cgroupOf(1).path;
+  const story = new Story()
+    .list(1, [])
+    .list(1, [], "containerd")
+    // containerd makes the process, starts it 2 s later, and dockerd says so 5 s after that.
+    .container(10, 1, { by: "containerd", mainPid: 500, cgroupPath })
+    .container(2_010, 1, { by: "containerd", mainPid: 500, startedAt: instant(2_010), cgroupPath })
+    .to(7_000)
+    .container(7_010, 1, { name: "shop", startedAt: instant(7_010) })
+    .container(7_200, 1, { name: "shop", mainPid: 500, startedAt: instant(7_005) })
+    .to(30_000);
+  assert.deepEqual(verdicts(story), []);
+  story
+    .exit(31_000, 1, { by: "containerd", code: 3, pid: 500 })
+    .exit(36_000, 1, { code: 3, oom: false })
+    .to(60_000);
+  assert.deepEqual(
+    story.exits.map(({ exitCode, verdict }) => [exitCode, verdict]),
+    [[3, "not-oom"]],
+  );
+});
+
+test("a process that ended before its daemon stamped its start lived once", () => {
+  const story = new Story()
+    .list(1, [])
+    .list(1, [], "containerd")
+    .container(10, 1, { by: "containerd", mainPid: 500, startedAt: instant(15) })
+    .exit(200, 1, { by: "containerd", code: 3, pid: 500 })
+    .container(4_010, 1, { name: "shop", startedAt: instant(4_000) })
+    .exit(4_000, 1, { code: 3, oom: false })
+    .gone(4_500, 1)
+    .gone(4_500, 1, "containerd")
+    .to(60_000);
+  assert.deepEqual(
+    story.exits.map(({ exitCode, verdict }) => [exitCode, verdict]),
+    [[3, "not-oom"]],
+  );
+});

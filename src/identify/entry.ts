@@ -4,6 +4,8 @@ import type { Facts } from "./facts.ts";
 
 /** Somebody said that the main process of a container ran. */
 export interface Start {
+  /** Who said it; earlier versions did not keep that. */
+  readonly source?: RuntimeSourceName;
   readonly pid: number | null;
   /** µs, monotonic. */
   readonly startedAt: number | null;
@@ -86,14 +88,19 @@ export function newEntry(id: string): Entry {
 }
 
 /** A container restarted in a loop has many runs; the latest matter. */
-const STARTS_KEPT = 32;
-const ENDINGS_KEPT = 48;
+const STARTS_KEPT = 64;
+const ENDINGS_KEPT = 64;
 const REPORTS_KEPT = 64;
 
 /** True when it says something new. */
-export function addStart(entry: Entry, said: ContainerFacts, at: number, heardAt: number): boolean {
+export function addStart(
+  entry: Entry,
+  said: ContainerFacts,
+  { source, at, heardAt }: Pick<Start, "heardAt"> & { source: RuntimeSourceName; at: number },
+): boolean {
   if (said.mainPid === null && said.startedAt === null) return false;
   const start: Start = {
+    source,
     pid: said.mainPid,
     startedAt: said.startedAt?.monotonicMicroseconds ?? null,
     startedWall: said.startedAt?.wallMicroseconds ?? null,
@@ -102,7 +109,8 @@ export function addStart(entry: Entry, said: ContainerFacts, at: number, heardAt
     restarts: said.restarts,
     heardAt,
   };
-  const same = (one: Start) => one.pid === start.pid && one.startedWall === start.startedWall;
+  const same = (one: Start) =>
+    one.pid === start.pid && one.startedWall === start.startedWall && one.source === source;
   const known = entry.starts.find(same);
   const merged = known === undefined ? start : mergeStarts(known, start);
   const others = entry.starts.filter((one) => !same(one));
@@ -191,8 +199,13 @@ export function goneAt({ presence }: Entry): number | null {
   return Math.max(...all.map(({ at }) => at));
 }
 
-/** Stamps of two sources for the same moment in a container's life differ by at most this. */
+/** Stamps of two sources for the same moment in a container's life differ by this on a machine that is not busy. */
 export const STAMP_SLACK = SECOND;
+/**
+ * On a busy machine a daemon stamps what it does so much later than the one below it: 4 s between containerd's start and
+ * Docker's (24 busy loops on 2 cores), 10 s in an emulated guest.
+ */
+export const LATE_STAMP = 15 * SECOND;
 
 /** The source describes the container: with which main process, or without. */
 export function nameMain(entry: Entry, source: RuntimeSourceName, said: Named): void {

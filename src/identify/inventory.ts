@@ -182,7 +182,7 @@ export class Inventory {
   #describe(entry: Entry, { source, at, container }: ContainerObservation, now: number): boolean {
     const moment = at.monotonicMicroseconds;
     const learned = learn(entry.facts, container, source, moment);
-    const started = addStart(entry, container, moment, now);
+    const started = addStart(entry, container, { source, at: moment, heardAt: now });
     if (started) this.#runs.delete(entry.id);
     const unknown = !entry.sources.includes(source);
     if (unknown) entry.sources = [...entry.sources, source];

@@ -1,8 +1,9 @@
-import type { Instant } from "../model/time.ts";
+import { type Instant, SECOND } from "../model/time.ts";
 import {
   type Ending,
   type Entry,
   endTime,
+  LATE_STAMP,
   STAMP_SLACK,
   type Start,
   smaller,
@@ -45,8 +46,14 @@ interface Draft {
   lastNamed: number;
   restarts: number | null;
   heardAt: number;
+  readonly starts: Start[];
   readonly endings: Ending[];
 }
+
+/** A daemon tells of a start when it has stamped it: 2 s later at a load of 40. */
+const OWN_STAMP = 3 * SECOND;
+/** No process id comes again within this: the kernel takes each of at least 32,768 before. */
+const SAME_PID = 60 * SECOND;
 
 /**
  * The lives of a container, oldest first: a function of what was said, not of the order in which it was said. A main pid
@@ -81,15 +88,17 @@ function compareEndings(one: Ending, other: Ending): number {
 }
 
 function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
-  const draft = drafts.find((one) => sameStart(one, start, entry));
-  if (draft === undefined) {
+  const draft = bestOf(drafts, (one) => startMisfit(one, start, entry));
+  if (draft === null) {
     const { pid, startedAt, firstSeen, restarts, heardAt } = start;
     const lastNamed = start.lastSeen;
     const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : lastNamed;
     const seen = { firstSeen, lastAlive, lastNamed };
-    drafts.push({ pid, startPid: pid, startedAt, ...seen, restarts, heardAt, endings: [] });
+    const said = { starts: [start], endings: [] };
+    drafts.push({ pid, startPid: pid, startedAt, ...seen, restarts, heardAt, ...said });
     return;
   }
+  draft.starts.push(start);
   draft.lastNamed = Math.max(draft.lastNamed, start.lastSeen);
   draft.startedAt = smaller(draft.startedAt, start.startedAt);
   draft.firstSeen = Math.min(draft.firstSeen, start.firstSeen);
@@ -103,26 +112,52 @@ function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
   draft.lastAlive = Math.max(draft.lastAlive, start.lastSeen);
 }
 
-function sameStart(draft: Draft, start: Start, entry: Entry): boolean {
-  const { pid, startedAt, firstSeen, lastSeen } = start;
-  if (pid !== null && draft.pid !== pid) return false;
-  if (isStartedOnce(entry)) return true;
-  if (draft.startedAt !== null && startedAt !== null) {
-    return isOneMoment(entry, draft.startedAt, startedAt);
+/** The draft that fits best, and of those that fit as well the latest; `null` when none fits. */
+function bestOf(drafts: readonly Draft[], misfit: (draft: Draft, index: number) => number) {
+  let best: Draft | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [index, draft] of drafts.entries()) {
+    const off = misfit(draft, index);
+    if (off > least || off === Number.POSITIVE_INFINITY) continue;
+    best = draft;
+    least = off;
   }
-  if (pid !== null) return true;
-  if (startedAt === null) return firstSeen >= draft.firstSeen;
-  // From its start until it is named as the latest there was no other.
-  if (startedAt <= draft.firstSeen && draft.firstSeen <= lastSeen) return true;
-  // containerd tells of a process before it executes, and Docker after.
-  return isOneMoment(entry, startedAt, draft.firstSeen);
+  return best;
 }
 
-/** Stamps of one start, with no end between them. */
-function isOneMoment({ endings }: Entry, one: number, other: number): boolean {
-  const [from, to] = [Math.min(one, other), Math.max(one, other)];
-  if (to - from > STAMP_SLACK) return false;
-  return !endings.some((ending) => endTime(ending) >= from && endTime(ending) <= to);
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** µs by which a start lies off this life; infinite when it cannot be of it. */
+function startMisfit(draft: Draft, start: Start, entry: Entry): number {
+  const { pid, startedAt } = start;
+  if (pid !== null && draft.pid !== pid) return NEVER;
+  if (isStartedOnce(entry)) return 0;
+  if (pid === null) return namelessMisfit(draft, start, entry);
+  if (draft.startedAt === null || startedAt === null) return 0;
+  const off = Math.abs(draft.startedAt - startedAt);
+  return off <= SAME_PID ? off : NEVER;
+}
+
+/**
+ * Daemons stamp a start when they get round to it, and the one above makes no new life before it has stamped the one before:
+ * a late stamp is of the latest life that had begun.
+ */
+function namelessMisfit(draft: Draft, start: Start, { endings }: Entry): number {
+  const at = startTime(start);
+  const begin = beginOf(draft);
+  // From its start until it is named as the latest there was no other.
+  const isNamed = at <= draft.firstSeen && draft.firstSeen <= start.lastSeen;
+  if (draft.startedAt === null && isNamed) return 0;
+  if (at < begin) {
+    const isBetween = (one: Ending) => endTime(one) >= at && endTime(one) <= begin;
+    return begin - at <= STAMP_SLACK && !endings.some(isBetween) ? begin - at : NEVER;
+  }
+  // What ended between by this source's own word was the life before; it stamps one start only a little differently.
+  const isBefore = (one: Ending) => endTime(one) >= begin && endTime(one) < at;
+  const own = endings.filter(({ source }) => source === (start.source ?? null));
+  if (at - begin > LATE_STAMP || own.some(isBefore)) return NEVER;
+  const again = draft.starts.filter((one) => one.source === start.source && one.startedAt !== null);
+  return again.every((one) => at - startTime(one) <= OWN_STAMP) ? at - begin : NEVER;
 }
 
 /** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
@@ -130,17 +165,27 @@ function joinEnding(drafts: Draft[], ending: Ending, { endings }: Entry): void {
   const at = endTime(ending);
   const same = drafts.filter(({ pid }) => pid === ending.pid).sort(compareDrafts);
   const begun = same.filter((draft) => beginOf(draft) <= at + STAMP_SLACK);
+  const late = same.find((draft) => beginOf(draft) <= at + LATE_STAMP);
   const wasOn = (one: Draft) =>
     beginOf(one) <= at + STAMP_SLACK &&
     !endings.some((other) => endTime(other) > beginOf(one) && endTime(other) < at - STAMP_SLACK);
   const nameless = () => drafts.filter((one) => one.pid === null && wasOn(one)).at(-1);
-  const draft = begun.at(-1) ?? nameless();
+  const draft = begun.at(-1) ?? late ?? nameless() ?? lateNameless(drafts, ending);
   if (draft === undefined) {
     drafts.push(unseen(ending));
     return;
   }
   draft.pid = ending.pid;
   draft.endings.push(ending);
+}
+
+/** The next life, of which only another daemon told, which stamped its start when it was over. */
+function lateNameless(drafts: readonly Draft[], ending: Ending): Draft | undefined {
+  const at = endTime(ending);
+  const next = drafts.filter((one) => beginOf(one) > at).sort(compareDrafts)[0];
+  if (next === undefined || next.pid !== null || !isOpen(next)) return undefined;
+  const isOthers = next.starts.every(({ source }) => source !== ending.source);
+  return isOthers && beginOf(next) <= at + LATE_STAMP ? next : undefined;
 }
 
 function unseen(ending: Ending): Draft {
@@ -154,24 +199,18 @@ function unseen(ending: Ending): Draft {
     ...seen,
     restarts: null,
     heardAt,
+    starts: [],
     endings: [ending],
   };
 }
 
 /** An end without a pid goes to the life it fits best: one that ended then, or one that was on and has no end. */
 function joinNameless(drafts: Draft[], ending: Ending): void {
-  let best: Draft | undefined;
-  let bestMisfit = STAMP_SLACK;
-  for (const [index, draft] of drafts.entries()) {
+  const best = bestOf(drafts, (draft, index) => {
     const next = drafts[index + 1];
-    const misfit = misfitOf(draft, next === undefined ? null : beginOf(next), ending);
-    if (misfit > bestMisfit || (misfit === bestMisfit && best !== undefined && !isOpen(draft))) {
-      continue;
-    }
-    best = draft;
-    bestMisfit = misfit;
-  }
-  if (best === undefined) drafts.push(unseen(ending));
+    return endMisfit(draft, next === undefined ? null : beginOf(next), ending);
+  });
+  if (best === null) drafts.push(unseen(ending));
   else best.endings.push(ending);
 }
 
@@ -179,20 +218,28 @@ function isOpen({ endings }: Draft): boolean {
   return endings.length === 0;
 }
 
-/** µs by which the end lies off this life. A source that gave its end already is taken at its word, if another life fits. */
-function misfitOf(draft: Draft, nextBegin: number | null, ending: Ending): number {
+/**
+ * µs by which the end lies off this life; infinite when it cannot be of it. A source that gave its end already is taken at
+ * its word, if another life fits.
+ */
+function endMisfit(draft: Draft, nextBegin: number | null, ending: Ending): number {
   const at = endTime(ending);
   const known = draft.endings.map((one) => Math.abs(endTime(one) - at));
-  if (known.length > 0) {
-    const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
-    const nearest = Math.min(...known);
-    if (again) return nearest + STAMP_SLACK / 2;
-    // Another source's word for the same end. What was concluded is of a life that has no end.
-    return nearest <= CLOCK_SLACK && ending.source !== null ? -1 : nearest;
-  }
+  const nearest = Math.min(...known);
+  const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
+  // Another source's word for the same end. What was concluded is of a life that has no end.
+  if (!again && nearest <= CLOCK_SLACK && ending.source !== null) return -1;
+  const off = distanceFrom(draft, nextBegin, at);
+  if (off > STAMP_SLACK) return NEVER;
+  if (known.length === 0) return off;
+  if (again) return nearest <= STAMP_SLACK / 2 ? nearest + STAMP_SLACK / 2 : NEVER;
+  return nearest <= LATE_STAMP ? nearest : NEVER;
+}
+
+/** µs by which `at` lies outside a life. An end may be stamped late; of a process that ends at once the start may be, by a little. */
+function distanceFrom(draft: Draft, nextBegin: number | null, at: number): number {
   const seen = draft.pid === null ? Number.NEGATIVE_INFINITY : draft.firstSeen;
   const early = (draft.startedAt ?? seen) - at;
-  // An end may be stamped late; of a process that ends at once the start may be, by a little.
   return Math.max(0, early * 10, nextBegin === null ? 0 : at - nextBegin);
 }
 

@@ -12,8 +12,8 @@ const MAX_CONTAINERS = 20_000;
 /** Podman starts a process 10 to 25 ms after it made it, and answers nothing between; a next run takes longer. */
 const MADE_MICROSECONDS = 100_000;
 
-/** A daemon under load tells of a start so long after it stamped it. */
-const TOLD_MICROSECONDS = 2_000_000;
+/** A daemon tells of a start so long after it stamped it, at most: 6 s were seen in an emulated guest. */
+const TOLD_MICROSECONDS = 60_000_000;
 
 /** An end that nobody told, before a start of which only the event is known, and before one whose stamp is known. */
 const BEFORE_MICROSECONDS = 1_000_000;
@@ -92,7 +92,7 @@ export class EngineMemory {
     const { inspect } = look;
     const own = inspect !== null && isRunOf(known, event, inspect) ? inspect : null;
     const exact = own?.startedMicroseconds ?? null;
-    const told = isNextRun(known, event)
+    const told = isNextRun(known, event, exact)
       ? this.#endUnseen(known, exact ?? at - BEFORE_MICROSECONDS)
       : [];
     if (!isRunning(known)) this.#begin(known, exact ?? at);
@@ -299,11 +299,19 @@ function isRunOf(
   return startedMicroseconds >= before && startedMicroseconds <= wallMicroseconds + slack;
 }
 
-/** Whether a run begins although nobody told that the one before ended: the daemon was away. */
-function isNextRun(known: Known, { action, wallMicroseconds }: DockerEvent): boolean {
+/**
+ * Whether a run begins although nobody told that the one before ended: the daemon was away. `exact`: its stamp, where the
+ * daemon was asked.
+ */
+function isNextRun(
+  known: Known,
+  { action, wallMicroseconds }: DockerEvent,
+  exact: number | null,
+): boolean {
   if (!isRunning(known) || (known.onlyMade && action === "start")) return false;
   const { toldAt, startedAt } = known;
   if (toldAt !== null) return wallMicroseconds > toldAt;
+  if (exact !== null) return exact > (startedAt ?? 0);
   return wallMicroseconds > (startedAt ?? 0) + TOLD_MICROSECONDS;
 }
 
