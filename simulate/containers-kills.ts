@@ -118,6 +118,7 @@ function recordOf(
     unit: null,
     visibility: "unknown",
     attribution: path === null ? "none" : "exact",
+    basis: path === null ? null : "proc",
     recovered: false,
     witnesses: ["tracefs"],
   };

@@ -66,7 +66,8 @@ export function evidenceOf(index: number, beganAt: number): Observation[] {
     sequence: String(index * 3),
     incident: String(index * 3),
     at: instant(at + 60, 4_000),
-    cgroup: killsBefore < NAMED ? { path: cgroup, id: null, version: 1, basis: "kernel" } : null,
+    cgroup:
+      killsBefore < NAMED ? { path: cgroup, id: null, version: 1, basis: "kernel-log" } : null,
     limit:
       killsBefore < NAMED
         ? { constraint: "memcg", cgroup, bytes: 20_971_520 }

@@ -39,6 +39,7 @@ const UNKNOWN: KillRecord = killRecord(2, {
   limit: { scope: null, constraint: null, cgroup: null, bytes: null },
   cgroup: { path: null, id: null, version: null },
   attribution: "none",
+  basis: null,
   recovered: true,
   witnesses: ["vmstat"],
 });

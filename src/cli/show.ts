@@ -212,13 +212,29 @@ function evidenceFacts(kill: KillRecord, options: LineOptions): readonly Fact[] 
   return [
     ["seen by", kill.witnesses.join(", ") || none],
     ["not seen by", absent.join(", ") || none],
-    ["attribution", ATTRIBUTION[kill.attribution]],
+    ["attribution", `${kill.attribution}: ${basisText(kill)}`],
     ["revision", kill.revision],
   ];
 }
 
-const ATTRIBUTION: Readonly<Record<KillRecord["attribution"], string>> = {
-  exact: "exact: the cgroup was read from the victim or named by the kernel",
-  inferred: "inferred: the cgroup follows from other evidence",
-  none: "none: the cgroup is not known",
-};
+/** One sentence that says how the cgroup is known. */
+function basisText({ basis, victim, incident }: KillRecord): string {
+  switch (basis) {
+    case "probe":
+      return "the probe read the cgroup in the kernel at the moment of the kill";
+    case "kernel-log":
+      return "the kernel's log names the cgroup of this kill";
+    case "proc":
+      return "/proc named the cgroup while the process was dying";
+    case "counter":
+      return victim.tid === null
+        ? "this cgroup's counter has one kill more than other sources saw"
+        : "no source named the cgroup, and only this cgroup's counter has a kill at that time";
+    case "neighbour":
+      return incident.group
+        ? "no source named the victim's own cgroup, so it is that of its group kill"
+        : "no source named the victim's own cgroup, so it is that of its parent process";
+    case null:
+      return "no source names the cgroup, and counters do not decide it";
+  }
+}

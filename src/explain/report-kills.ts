@@ -90,6 +90,7 @@ function factsOf(
     unit,
     visibility: "unknown",
     attribution: path === null ? "none" : "exact",
+    basis: path === null ? null : "kernel-log",
     recovered: true,
     witnesses: ["kernel-log"],
   };

@@ -196,6 +196,7 @@ export function record(parts: Partial<KillRecord> = {}): KillRecord {
     unit: null,
     visibility: "pending",
     attribution: "exact",
+    basis: "kernel-log",
     recovered: false,
     witnesses: ["kernel-log"],
     ...parts,

@@ -85,7 +85,7 @@ test("a journal older than the checkpoint changes nothing", () => {
   before.observe(kill("tracefs", 10, 4219, { sequence: "0:1" }));
   const [opened] = before.take();
   const old = structuredClone(before.kill(opened?.id ?? ""));
-  before.observe(kill("kernel-log", 10, 4219, { cgroup: stamp("/a", "kernel") }));
+  before.observe(kill("kernel-log", 10, 4219, { cgroup: stamp("/a", "kernel-log") }));
   const ledger = newLedger(11, structuredClone(before.state()));
   if (old !== undefined) ledger.restore(old);
   assert.equal(ledger.kill(opened?.id ?? "")?.cgroup?.path, "/a");
@@ -130,7 +130,7 @@ test("what a kill had not told when its process died is told by the next", () =>
   const before = newLedger();
   before.observe(kill("tracefs", 10, 100));
   before.take();
-  before.observe(kill("kernel-log", 10, 100, { cgroup: stamp("/a", "kernel") }));
+  before.observe(kill("kernel-log", 10, 100, { cgroup: stamp("/a", "kernel-log") }));
   const ledger = newLedger(11, structuredClone(before.state()));
   ledger.advance(12 * SECOND);
   assert.deepEqual(
@@ -170,7 +170,7 @@ test("the kernel's word of a cgroup is never given up for the cgroup of a counte
     ledger.observe(count({ path: "/p", id: 6, extent: "subtree" }, [9, 10], 2));
     ledger.observe(count("node", [10, 11], 2));
     let opened = settle(ledger, 14);
-    const cgroup = { ...stamp(path, "kernel"), id: 8 };
+    const cgroup = { ...stamp(path, "kernel-log"), id: 8 };
     const { id = "" } = opening(ledger, kill("probe", seconds, 4219, { cgroup }));
     opened += settle(ledger, 30);
     assert.equal(opened, 2);
@@ -190,7 +190,7 @@ test("a kill that was entered twice may claim two entries of a cgroup below the 
   ledger.observe(count("node", [9, 11], 5));
   ledger.observe(count({ path: "/p/c", id: 7 }, [9, 11], 3));
   assert.equal(settle(ledger, 20), 4);
-  const places = ledger.state().kills.filter(({ attribution }) => attribution === "exact");
+  const places = ledger.state().kills.filter(({ cgroup }) => cgroup?.basis === "local-counter");
   assert.equal(places.length, 1, "one entry of /p/c is surely nobody else's");
 });
 
@@ -208,5 +208,5 @@ test("entries of long ago that nobody explained are not taken for kills of today
   ledger.observe(count({ path: "/c", id: 9 }, [700, 701], 1));
   settle(ledger, 710);
   const [latest] = ledger.state().kills;
-  assert.deepEqual([latest?.cgroup?.path, latest?.attribution], ["/c", "exact"]);
+  assert.deepEqual([latest?.cgroup?.path, latest?.cgroup?.basis], ["/c", "local-counter"]);
 });

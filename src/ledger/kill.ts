@@ -1,5 +1,6 @@
 import type { Identity } from "../model/identity.ts";
 import type {
+  CgroupBasis,
   CgroupStamp,
   KillObservation,
   KillSourceName,
@@ -7,7 +8,7 @@ import type {
   SourceName,
   Victim,
 } from "../model/observation.ts";
-import type { Attribution } from "../model/record.ts";
+import type { Attribution, KillRecord } from "../model/record.ts";
 import type { Instant } from "../model/time.ts";
 
 /** A kill as the ledger keeps it: all evidence merged, plain data, so that it can go into a checkpoint as it is. */
@@ -107,7 +108,31 @@ function plain(comm: string): string {
   return comm.replace(/[^!-~]|\\/g, "").slice(0, 15);
 }
 
-const BASIS_RANK = { kernel: 4, proc: 3, group: 2, lineage: 1, counter: 0 } as const;
+const BASIS_RANK = {
+  probe: 6,
+  "kernel-log": 5,
+  proc: 4,
+  group: 3,
+  lineage: 2,
+  "local-counter": 1,
+  counter: 0,
+} as const satisfies Record<CgroupBasis, number>;
+
+/** What each basis is called in the record. */
+const RECORDED_BASIS: Readonly<Record<CgroupBasis, NonNullable<KillRecord["basis"]>>> = {
+  probe: "probe",
+  "kernel-log": "kernel-log",
+  proc: "proc",
+  group: "neighbour",
+  lineage: "neighbour",
+  "local-counter": "counter",
+  counter: "counter",
+};
+
+/** What named the cgroup, as the record says it; `null` when the cgroup is not known. */
+export function recordedBasis(cgroup: CgroupStamp | null): KillRecord["basis"] {
+  return cgroup === null ? null : RECORDED_BASIS[cgroup.basis];
+}
 
 /** `exact` when the kernel or /proc named the victim's own cgroup; `inferred` when it follows from something else. */
 export function attributionOf(cgroup: CgroupStamp | null): Attribution {

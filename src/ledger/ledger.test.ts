@@ -29,7 +29,7 @@ function latest(records: readonly KillRecord[]): KillRecord[] {
 const STORY: readonly Observation[] = [
   count("node", [null, 1], 40, { baseline: true }),
   kill("tracefs", 10, 4219, { cgroup: stamp("/docker/a") }),
-  kill("probe", 10.000_01, 4219, { cgroup: stamp("/docker/a", "kernel") }),
+  kill("probe", 10.000_01, 4219, { cgroup: stamp("/docker/a", "probe") }),
   kill("kernel-log", 10.02, 4219, {
     limit: { constraint: "memcg", cgroup: "/docker", bytes: 15_728_640 },
     trigger: { pid: 4200, comm: "sh" },
@@ -49,6 +49,7 @@ test("one kill seen by five sources is one record, opened once and amended", () 
   assert.deepEqual(last?.witnesses, ["kernel-log", "tracefs", "probe", "cgroup", "vmstat"]);
   assert.equal(last?.attribution, "exact");
   assert.equal(last?.cgroup.path, "/docker/a");
+  assert.equal(last?.basis, "probe");
   assert.deepEqual(last?.limit, {
     scope: null,
     constraint: "memcg",
@@ -153,6 +154,32 @@ test("a cgroup's counter names the cgroup of a kill that nobody stamped, if no o
   const [record] = latest(records);
   assert.equal(record?.cgroup.path, "/a");
   assert.equal(record?.attribution, "inferred");
+  assert.equal(record?.basis, "counter");
+});
+
+test("a counter's word alone is no exact cgroup, though no other cgroup can have the kill", () => {
+  const told = tell(newLedger(), [
+    count("node", [null, 1], 0, { baseline: true }),
+    count({ path: "/a", id: 7 }, [null, 1], 0, { baseline: true }),
+    count("node", [9, 10], 1),
+    count({ path: "/a", id: 7 }, [9, 10], 1),
+  ]);
+  const [record] = latest(told);
+  assert.equal(record?.cgroup.path, "/a");
+  assert.deepEqual([record?.attribution, record?.basis], ["inferred", "counter"]);
+});
+
+test("the record says which source named the cgroup, the best where several did", () => {
+  const basisOf = (...told: readonly Observation[]) => latest(tell(newLedger(), told))[0]?.basis;
+  const log = kill("kernel-log", 10, 300, { cgroup: stamp("/a", "kernel-log") });
+  const proc = kill("tracefs", 10, 300, { cgroup: stamp("/a", "proc") });
+  const lineage = kill("tracefs", 10, 300, { cgroup: stamp("/a", "lineage") });
+  assert.equal(basisOf(log), "kernel-log");
+  assert.equal(basisOf(proc), "proc");
+  assert.equal(basisOf(proc, log), "kernel-log");
+  assert.equal(basisOf(log, proc), "kernel-log");
+  assert.equal(basisOf(lineage), "neighbour");
+  assert.equal(basisOf(kill("kernel-log", 10, 300)), null);
 });
 
 test("two cgroups that could both have had the kill are no answer: it stays unknown", () => {
@@ -173,7 +200,7 @@ test("the second entry of a long group kill is its first victim's, however late 
   const first = kill("tracefs", 10, 55, { cgroup: stamp("/a") });
   const { sequence: incident } = first;
   const repeat = { sequence: "again", incident, group: true, repeat: true };
-  const probed = kill("probe", 10, 55, { cgroup: stamp("/a", "kernel") });
+  const probed = kill("probe", 10, 55, { cgroup: stamp("/a", "kernel-log") });
   const records = tell(ledger, [
     count("node", [null, 5], 0, { baseline: true }),
     first,
@@ -253,7 +280,7 @@ test("a kill in a storm gets the limit that the log printed for its neighbours",
   const printed = { constraint: "memcg", cgroup: "/x", bytes: 15_728_640 } as const;
   const silent = { constraint: "memcg", cgroup: null, bytes: null } as const;
   const records = tell(newLedger(), [
-    kill("kernel-log", 10, 1, { cgroup: stamp("/x", "kernel"), limit: printed }),
+    kill("kernel-log", 10, 1, { cgroup: stamp("/x", "kernel-log"), limit: printed }),
     {
       kind: "limits",
       source: "cgroup",

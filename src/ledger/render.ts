@@ -2,7 +2,7 @@ import { NOBODY } from "../model/identity.ts";
 import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, VictimRecord } from "../model/record.ts";
 import { formatInstant } from "../model/time.ts";
-import type { Kill } from "./kill.ts";
+import { type Kill, recordedBasis } from "./kill.ts";
 
 export interface RenderContext {
   readonly bootId: string;
@@ -50,6 +50,7 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     unit: identity.unit,
     visibility: identity.visibility,
     attribution: kill.attribution,
+    basis: recordedBasis(kill.cgroup),
     recovered: kill.recovered,
     witnesses: witnessesOf(kill.witnesses, identity.witnesses),
   };

@@ -83,7 +83,12 @@ function missingFromCgroup(
 ): MissingKill[] {
   const times = timesOf([...books.killsOf(book), ...order.filter(isHomeless)]);
   const { path, id, version, extent } = book.identity;
-  const cgroup = { path, id, version, basis: extent === "local" ? "kernel" : "counter" } as const;
+  const cgroup = {
+    path,
+    id,
+    version,
+    basis: extent === "local" ? "local-counter" : "counter",
+  } as const;
   return makeMissing(book.count, amount, times, by, `c${id ?? 0}-`).map((missing) => ({
     ...missing,
     kill: {

@@ -33,10 +33,18 @@ export interface Victim {
 }
 
 /**
- * How a cgroup became known. `kernel`: the kernel named it with the kill (summary line, probe). `proc`: /proc/PID/cgroup
- * of the dying process. `group`: it is a member of a group kill of this cgroup. `lineage`: its parent's, by a recorded fork.
+ * How a cgroup became known. `probe`, `kernel-log`: the kernel named it with the kill. `proc`: /proc/PID/cgroup of the dying
+ * process. `group`: it is a member of a group kill of this cgroup. `lineage`: its parent's, by a recorded fork.
+ * `local-counter`: only this cgroup's own counter (v1) has the kill. `counter`: concluded from what counters lack.
  */
-export type CgroupBasis = "kernel" | "proc" | "group" | "lineage" | "counter";
+export type CgroupBasis =
+  | "probe"
+  | "kernel-log"
+  | "proc"
+  | "group"
+  | "lineage"
+  | "local-counter"
+  | "counter";
 
 /** The victim's memory cgroup, stamped at the edge; an observation without one says `null`, never a guess. */
 export interface CgroupStamp {

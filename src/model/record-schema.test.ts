@@ -75,6 +75,7 @@ const KILL: KillRecord = {
   unit: null,
   visibility: "pending",
   attribution: "exact",
+  basis: "kernel-log",
   recovered: false,
   witnesses: ["kernel-log", "tracefs", "cgroup"],
 };

@@ -80,6 +80,7 @@ export const killRecordSchema = z.strictObject({
   unit: known,
   visibility: z.enum(["visible", "invisible", "pending", "unknown"]),
   attribution: z.enum(["exact", "inferred", "none"]),
+  basis: z.enum(["probe", "kernel-log", "proc", "counter", "neighbour"]).nullable(),
   recovered: z.boolean(),
   witnesses: z.array(z.enum(SOURCE_NAMES)),
 });

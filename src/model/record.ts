@@ -18,6 +18,12 @@ export type Outcome =
   | "panic";
 export type Visibility = "visible" | "invisible" | "pending" | "unknown";
 export type Attribution = "exact" | "inferred" | "none";
+/**
+ * What named the kill's cgroup. `probe`, `kernel-log`, `proc` (the dying process's /proc/PID/cgroup) name it with the kill:
+ * `exact`. `counter` (a cgroup's counter has a kill that fits) and `neighbour` (its group kill's cgroup, or its parent's)
+ * conclude it: `inferred`. `null` when the cgroup is not known.
+ */
+export type Basis = "probe" | "kernel-log" | "proc" | "counter" | "neighbour" | null;
 export type LimitScope =
   | "container"
   | "pod"
@@ -90,6 +96,7 @@ export interface KillRecord {
   readonly unit: string | null;
   readonly visibility: Visibility;
   readonly attribution: Attribution;
+  readonly basis: Basis;
   /** Found after the fact: nobody was watching when it happened. */
   readonly recovered: boolean;
   readonly witnesses: readonly SourceName[];

@@ -356,7 +356,7 @@ function describeCgroup(
       path: copy(path),
       id: null,
       version,
-      basis: binding === "parent" ? "lineage" : "kernel",
+      basis: binding === "parent" ? "lineage" : "kernel-log",
     };
   }
   if (group === null) return null;

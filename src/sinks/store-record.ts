@@ -59,6 +59,7 @@ const KILL = shape({
   unit: orNull(text),
   visibility: oneOf("visible", "invisible", "pending", "unknown"),
   attribution: oneOf("exact", "inferred", "none"),
+  basis: oneOf("probe", "kernel-log", "proc", "counter", "neighbour", null, undefined),
   recovered: flag,
   witnesses: listOf(oneOf(...SOURCE_NAMES)),
 });
@@ -77,7 +78,8 @@ const EXIT = shape({
 /** A kill record read back from a file that anybody may have edited; `null` when it is not one. */
 export function parseKillRecord(json: unknown): KillRecord | null {
   const value = parsedJson(json);
-  return isKillRecord(value) ? value : null;
+  // Records of earlier versions have no basis.
+  return isKillRecord(value) ? { ...value, basis: value.basis ?? null } : null;
 }
 
 /** The same of an exit. */

@@ -182,7 +182,7 @@ class ProbedVictims {
     const id = victim.cgroupId;
     const version = this.#stamper.memory?.version ?? null;
     const path = victim.path ?? (id === null ? null : this.#deepPath(victim.tid, id));
-    return path === null ? null : { path, id, version, basis: "kernel" };
+    return path === null ? null : { path, id, version, basis: "probe" };
   }
 
   /** What /proc says of a cgroup that lies too deep, if it is the one whose id the kernel told. */

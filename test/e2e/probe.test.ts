@@ -70,7 +70,7 @@ test("a storm: the kernel names the cgroup of every kill, its id is the director
   assert.equal(kills(probe).length, pids.length, "each once");
   for (const { cgroup, victim } of kills(probe)) {
     const { path, id } = truth;
-    assert.deepEqual(cgroup, { path, id, version: 2, basis: "kernel" });
+    assert.deepEqual(cgroup, { path, id, version: 2, basis: "probe" });
     assert.equal(victim.pid, victim.tid);
   }
   for (const { cgroup } of kills(tracefs)) assert.equal(cgroup?.path ?? truth.path, truth.path);

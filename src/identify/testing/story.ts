@@ -76,6 +76,7 @@ export function killRecord(ms: number, pid: number | null, place: Partial<KillRe
     unit: null,
     visibility: "unknown",
     attribution: "exact",
+    basis: "proc",
     recovered: false,
     witnesses: ["tracefs"],
     ...place,

@@ -51,6 +51,7 @@ export function killRecord(number: number, change: Partial<KillRecord> = {}): Ki
     unit: null,
     visibility: "unknown",
     attribution: "exact",
+    basis: "kernel-log",
     recovered: false,
     witnesses: ["kernel-log", "tracefs"],
     ...change,
