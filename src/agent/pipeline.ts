@@ -17,7 +17,7 @@ import { MissingSearch } from "./missing-search.ts";
 import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
 import { Reports } from "./reports.ts";
-import { Supervisor } from "./supervisor.ts";
+import { Supervisors, type SupervisorsHooks } from "./supervisors.ts";
 import { Unattributed } from "./unattributed.ts";
 
 export interface PipelineOptions {
@@ -79,12 +79,11 @@ class RunningPipeline implements Pipeline {
   readonly #metrics: Metrics;
   readonly #latency = new Latency();
   readonly #cursors = new Map<string, string>();
-  readonly #supervisors: Supervisor[] = [];
+  readonly #supervisors: Supervisors;
   readonly #sinks: readonly Sink[];
   readonly #recent = new RecentKills();
   readonly #reports: Reports;
   readonly #intake = new Intake();
-  #sourceRecords: SourceRecord[] = [];
   #sequence: number;
   #busy = false;
   /** A runtime spoke of what may have been a kill. */
@@ -99,8 +98,6 @@ class RunningPipeline implements Pipeline {
   readonly #missing: MissingSearch;
   #cancelTick: () => void = () => {};
   #cancelCheckpoint: () => void = () => {};
-  #becomeReady: () => void = () => {};
-  #isReady = false;
 
   constructor(host: Host, options: PipelineOptions) {
     this.#host = host;
@@ -119,18 +116,17 @@ class RunningPipeline implements Pipeline {
       sameBoot?.containers ?? null,
       this.#metrics,
       startedAt,
-      (cgroup) => this.#supervisors.find(isOfCgroups)?.source.poke?.([cgroup]),
+      (cgroup) => this.#supervisors.pokeCgroup(cgroup),
     );
     this.#ledger = this.#openLedger(sameBoot, startedAt);
+    this.#supervisors = new Supervisors(host, this.#hooks());
+    this.ready = this.#supervisors.ready;
     this.#unattributed = new Unattributed((id) => this.#ledger.kill(id));
     for (const id of sameBoot?.unsettled ?? []) this.#awaitCgroup(id);
     this.#booksKept = sameBoot !== null;
     for (const [source, cursor] of Object.entries(sameBoot?.cursors ?? {})) {
       this.#cursors.set(source, cursor);
     }
-    this.ready = new Promise((resolve) => {
-      this.#becomeReady = resolve;
-    });
     this.#missing = new MissingSearch(
       host.clock,
       () => this.#ledger.summary(),
@@ -144,24 +140,22 @@ class RunningPipeline implements Pipeline {
     if (sameBoot !== null) this.#identification.hearAgain(recovered.heard);
     this.#replay(recovered);
     host.processes.raisePriority(NICE);
-    const sources = (options.createSources ?? createSources)(options.sources);
-    this.#supervisors.push(...sources.map((source) => new Supervisor(source, host, this.#hooks())));
-    for (const supervisor of this.#supervisors) supervisor.start();
+    this.#supervisors.start((options.createSources ?? createSources)(options.sources));
     this.#scheduleTick();
     this.#scheduleCheckpoint();
   }
 
   note(source: SourceName): string {
-    return this.#supervisors.find((one) => one.source.name === source)?.note ?? "";
+    return this.#supervisors.note(source);
   }
 
   poke(): void {
-    this.#poke([]);
+    this.#supervisors.poke([]);
   }
 
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    await Promise.all(this.#supervisors.map((supervisor) => supervisor.stop()));
+    await this.#supervisors.stop();
     this.#stopped = true;
     this.#cancelTick();
     this.#cancelCheckpoint();
@@ -225,7 +219,7 @@ class RunningPipeline implements Pipeline {
 
   // --- in
 
-  #hooks(): ConstructorParameters<typeof Supervisor>[2] {
+  #hooks(): SupervisorsHooks {
     return {
       bootId: this.#bootId,
       cursor: (source) => this.#cursors.get(source) ?? null,
@@ -237,17 +231,13 @@ class RunningPipeline implements Pipeline {
         if (this.#intake.put(observations)) this.#work();
       },
       changed: (record) => this.#sourceChanged(record),
+      kill: (id) => this.#ledger.kill(id),
     };
   }
 
   #sourceChanged(record: SourceRecord): void {
-    this.#sourceRecords.push(record);
     this.#identification.sourceChanged(record);
     this.#work();
-    if (!this.#isReady && this.#supervisors.every((supervisor) => supervisor.settled)) {
-      this.#isReady = true;
-      this.#becomeReady();
-    }
   }
 
   /** The loop. Evidence that arrives while it works (a counter read because of a kill) joins the queue. */
@@ -258,7 +248,7 @@ class RunningPipeline implements Pipeline {
       do {
         const kills = this.#takeIn();
         this.#publish();
-        if (kills.length > 0 || this.#countersAsked) this.#poke(cgroupsOf(kills));
+        if (kills.length > 0 || this.#countersAsked) this.#supervisors.poke(cgroupsOf(kills));
         this.#countersAsked = false;
       } while (!this.#intake.isEmpty);
     } finally {
@@ -311,10 +301,6 @@ class RunningPipeline implements Pipeline {
     this.#latency.record(observation.source, now - kill.at.monotonicMicroseconds);
   }
 
-  #poke(cgroups: readonly string[]): void {
-    for (const { source } of this.#supervisors) source.poke?.(cgroups);
-  }
-
   // --- out
 
   #publish(): void {
@@ -324,12 +310,13 @@ class RunningPipeline implements Pipeline {
     this.#keeper.hear(this.#identification.takeHeard());
     const kills = this.#ledger.take();
     const exits = this.#identification.takeExits(kills, (id) => this.#ledger.kill(id));
-    const records: OutputRecord[] = [...this.#sourceRecords.splice(0), ...kills, ...exits];
+    const records: OutputRecord[] = [...this.#supervisors.take(), ...kills, ...exits];
     const summary = this.#ledger.summary();
     this.#missing.consider(summary);
     const ledger = this.#books.due(summary, now, this.#stopped);
     if (ledger !== null) records.push(ledger);
     this.#metrics.unattributed += this.#unattributed.settle(now);
+    this.#supervisors.judge(now);
     if (records.length === 0) return;
     const numbered = records.map((record) => ({ sequence: ++this.#sequence, record }));
     this.#dirty = true;
@@ -342,7 +329,9 @@ class RunningPipeline implements Pipeline {
     if (record.type === "exit") this.#metrics.exit(record);
     if (record.type !== "kill") return;
     this.#metrics.kill(record);
-    if (record.revision === 0) this.#awaitCgroup(record.id);
+    if (record.revision > 0) return;
+    this.#awaitCgroup(record.id);
+    this.#supervisors.opened(record.id);
   }
 
   #awaitCgroup(id: string): void {
@@ -376,9 +365,9 @@ class RunningPipeline implements Pipeline {
       bootId: this.#bootId,
       version: this.#options.version,
       ledger: () => this.#ledger.summary(),
-      sources: () => this.#supervisors.map((supervisor) => supervisor.record),
+      sources: () => this.#supervisors.records,
       recentKills: () => this.#recent.list(),
-      ready: () => this.#isReady,
+      ready: () => this.#supervisors.isReady,
       metrics: () =>
         metricsView(this.#metrics, this.#latency, this.#ledger, [
           { what: "observations", count: this.#intake.drops },
@@ -395,5 +384,3 @@ function cgroupsOf(kills: readonly KillObservation[]): string[] {
 function readBootId(host: Host, procRoot: string): string {
   return host.files.readText(`${procRoot}/sys/kernel/random/boot_id`).trim();
 }
-
-const isOfCgroups = ({ source }: Supervisor): boolean => source.name === "cgroup";

@@ -40,3 +40,49 @@ test("a source that breaks after it worked for a while is started again at once"
   const starts = await startsOf(20_000);
   assert.ok(starts >= 28, `${starts} starts`);
 });
+
+test("a source that others call blind says so while it is up, and no longer once it sees or begins anew", async () => {
+  const clock = manualClock();
+  const told: string[] = [];
+  let life = Promise.withResolvers<never>();
+  const source: Source = {
+    name: "tracefs",
+    run: ({ up }) => {
+      life = Promise.withResolvers();
+      up("");
+      return life.promise;
+    },
+  };
+  const supervisor = new Supervisor(
+    source,
+    { ...createHost(), clock },
+    {
+      bootId: "",
+      cursor: () => null,
+      saveCursor() {},
+      observe() {},
+      changed: ({ state, reason, missed }) => void told.push(`${state} ${reason} ${missed}`),
+    },
+  );
+  supervisor.start();
+  supervisor.judge(2, null);
+  supervisor.judge(1, "sees nothing");
+  clock.advance(1_000);
+  supervisor.judge(0, null);
+  supervisor.judge(3, "sees nothing");
+  life.reject(new Error("broke"));
+  await setImmediate();
+  supervisor.judge(0, "sees nothing");
+  clock.advance(1_000);
+  await setImmediate();
+  assert.deepEqual(told, [
+    "up null 0",
+    "blind sees nothing 3",
+    "blind sees nothing 3",
+    "up null 3",
+    "blind sees nothing 6",
+    "down broke 6",
+    "down broke 6",
+    "up null 6",
+  ]);
+});

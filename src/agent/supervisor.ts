@@ -27,6 +27,8 @@ export class Supervisor {
   readonly #hooks: SupervisorHooks;
   readonly #stop = new AbortController();
   #record: SourceRecord;
+  /** Why a source that runs is called blind by those who saw what it did not. */
+  #blind: string | null = null;
   #note = "";
   #settled = false;
   #lossesWait = false;
@@ -36,7 +38,14 @@ export class Supervisor {
     this.source = source;
     this.#host = host;
     this.#hooks = hooks;
-    this.#record = { type: "source", source: source.name, state: "down", reason: null, lost: 0 };
+    this.#record = {
+      type: "source",
+      source: source.name,
+      state: "down",
+      reason: null,
+      lost: 0,
+      missed: 0,
+    };
   }
 
   get record(): SourceRecord {
@@ -51,6 +60,18 @@ export class Supervisor {
   /** True once the source has reported up, unavailable or failed at least once. */
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /**
+   * It missed `missed` kills more that others saw; `blind` says why it is called blind, `null` that it sees. Tells of neither
+   * while the source is not up.
+   */
+  judge(missed: number, blind: string | null): void {
+    this.#blind = blind;
+    if (missed > 0) this.#record = { ...this.#record, missed: this.#record.missed + missed };
+    const { state } = this.#record;
+    if (state === "up" || state === "blind") this.#update({ state: "up", reason: null });
+    if (missed > 0) this.#tellSoon();
   }
 
   start(): void {
@@ -107,6 +128,7 @@ export class Supervisor {
       up: (note) => {
         this.#note = note;
         cameUp();
+        this.#blind = null;
         this.#update({ state: "up", reason: null });
       },
       lost: (count) => this.#lose(count),
@@ -117,7 +139,10 @@ export class Supervisor {
   }
 
   #update(change: Pick<SourceRecord, "state" | "reason">): void {
-    const next = { ...this.#record, ...change };
+    const { state } = change;
+    if (state !== "up") this.#blind = null;
+    const blind = this.#blind === null ? {} : { state: "blind" as const, reason: this.#blind };
+    const next = { ...this.#record, ...change, ...blind };
     const same =
       this.#settled && next.state === this.#record.state && next.reason === this.#record.reason;
     this.#record = next;
@@ -125,9 +150,13 @@ export class Supervisor {
     if (!same) this.#hooks.changed(next);
   }
 
-  /** Losses come in floods: they are counted at once and told once a second. */
   #lose(count: number): void {
     this.#record = { ...this.#record, lost: this.#record.lost + count };
+    this.#tellSoon();
+  }
+
+  /** Losses come in floods: they are counted at once and told once a second. */
+  #tellSoon(): void {
     if (this.#lossesWait) return;
     this.#lossesWait = true;
     this.#host.clock.after(LOSSES_TOLD_MILLISECONDS, () => {

@@ -81,6 +81,8 @@ function stateText({ state, reason }: SourceRecord, options: LineOptions): strin
       return reason === null
         ? `${sign("away", options)} no answer`
         : `${sign("down", options)} down`;
+    case "blind":
+      return sign("blind", options) === "blind" ? "blind" : `${sign("blind", options)} blind`;
     case "unavailable":
       return `${sign("away", options)} not here`;
   }

@@ -17,7 +17,7 @@ const BOOT = "5f6c2a34-";
 
 function source(name: SourceRecord["source"], reason: string | null): SourceRecord {
   const state = reason === null ? "up" : "unavailable";
-  return { type: "source", source: name, state, reason, lost: 0 };
+  return { type: "source", source: name, state, reason, lost: 0, missed: 0 };
 }
 
 const UNKNOWN: KillRecord = killRecord(2, {

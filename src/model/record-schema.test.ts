@@ -89,7 +89,14 @@ test("records of each type validate", () => {
   const records: OutputRecord[] = [
     KILL,
     { type: "ledger", kernel: null, recorded: 3, unaccounted: -1, unattributed: 0 },
-    { type: "source", source: "probe", state: "unavailable", reason: "no kprobes", lost: 0 },
+    {
+      type: "source",
+      source: "probe",
+      state: "unavailable",
+      reason: "no kprobes",
+      lost: 0,
+      missed: 0,
+    },
   ];
   for (const record of records) assert.deepEqual(outputRecordSchema.parse(record), record);
 });
@@ -103,7 +110,7 @@ test("what the contract forbids is refused", () => {
     { ...KILL, cgroup: { ...KILL.cgroup, path: "docker" } },
     { ...KILL, victim: { ...KILL.victim, pid: 0 } },
     { ...KILL, witnesses: ["rumour"] },
-    { type: "source", source: "probe", state: "up", lost: 0 },
+    { type: "source", source: "probe", state: "up", lost: 0, missed: 0 },
     { type: "rumour" },
   ];
   for (const record of wrong) assert.ok(!outputRecordSchema.safeParse(record).success);

@@ -96,9 +96,10 @@ export const ledgerRecordSchema = z.strictObject({
 export const sourceRecordSchema = z.strictObject({
   type: z.literal("source"),
   source: z.enum(SOURCE_NAMES),
-  state: z.enum(["up", "down", "unavailable"]),
+  state: z.enum(["up", "down", "blind", "unavailable"]),
   reason: known,
   lost: count,
+  missed: count,
 });
 
 export const exitRecordSchema = z.strictObject({

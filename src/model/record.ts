@@ -145,7 +145,8 @@ export interface LedgerRecord {
   readonly unattributed: number;
 }
 
-export type SourceState = "up" | "down" | "unavailable";
+/** `blind`: it runs, and misses kills that others see. */
+export type SourceState = "up" | "down" | "blind" | "unavailable";
 
 export interface SourceRecord {
   readonly type: "source";
@@ -155,4 +156,6 @@ export interface SourceRecord {
   readonly reason: string | null;
   /** Pieces of evidence this source knows it lost since the agent started. */
   readonly lost: number;
+  /** Kills since the agent started that others saw, and this source did not though it was watching. */
+  readonly missed: number;
 }

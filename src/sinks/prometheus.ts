@@ -121,6 +121,13 @@ const OWN_FAMILIES: readonly Family[] = [
       sourceSamples("oomwitness_source_lost_total", view, (source) => source?.lost ?? 0),
   },
   {
+    name: "oomwitness_source_missed_total",
+    type: "counter",
+    help: "OOM kills that others saw and a source did not, though it was watching, since the agent started.",
+    samples: ({ view }) =>
+      sourceSamples("oomwitness_source_missed_total", view, (source) => source?.missed ?? 0),
+  },
+  {
     name: "oomwitness_detection_latency_seconds",
     type: "histogram",
     help: "Time from the kernel's kill to the record on the stream, by the first source that saw it.",

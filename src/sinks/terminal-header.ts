@@ -55,6 +55,8 @@ function stateSign(source: SourceRecord, options: TextOptions): string {
       return sign("up", options);
     case "down":
       return sign(source.reason === null ? "waiting" : "down", options);
+    case "blind":
+      return sign("blind", options);
     case "unavailable":
       return sign("away", options);
   }
@@ -64,6 +66,7 @@ function paintSigns(line: string, options: LineOptions): string {
   return line
     .replaceAll("✓", paint("green", "✓", options))
     .replaceAll("✗", paint("red", "✗", options))
+    .replaceAll("⊘", paint("red", "⊘", options))
     .replaceAll("–", paint("yellow", "–", options));
 }
 

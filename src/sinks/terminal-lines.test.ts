@@ -101,7 +101,7 @@ const KILLS: readonly (readonly [LineRecord, Joint])[] = [
 ];
 
 const SOURCES: readonly { readonly record: SourceRecord; readonly note: string }[] = [
-  { record: source("kernel-log", "up", null), note: "" },
+  { record: source("kernel-log", "blind", "saw none of the last 3 kills"), note: "" },
   { record: source("tracefs", "down", "EBUSY: another reader holds trace_pipe"), note: "" },
   {
     record: source(
@@ -121,7 +121,7 @@ function source(
   state: SourceRecord["state"],
   reason: string | null,
 ): SourceRecord {
-  return { type: "source", source: name, state, reason, lost: 0 };
+  return { type: "source", source: name, state, reason, lost: 0, missed: 0 };
 }
 
 const ABOUT = { version: "0.1.0", node: "worker-3", kernel: "6.18.44" };

@@ -39,6 +39,7 @@ const SIGNS = {
   up: ["✓", "ok"],
   down: ["✗", "x"],
   away: ["–", "-"],
+  blind: ["⊘", "blind"],
   waiting: ["…", ".."],
   dot: ["·", "|"],
   unseen: ["·", "-"],

@@ -60,6 +60,7 @@ export function createCgroupSource(
       }
     },
     poke: (cgroups) => watching?.poke(cgroups),
+    isReadable: (path, id) => watching?.isReadable(path, id) ?? false,
   };
 }
 
@@ -157,6 +158,11 @@ class CgroupSource {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  isReadable(path: string, id: number): boolean {
+    const node = this.#tree.reach(path);
+    return node !== null && node.inode === id && node.oomKill !== null;
   }
 
   #want(path: string): void {

@@ -38,6 +38,11 @@ export interface Source {
    * paths named with the kill; empty when unknown.
    */
   poke?(cgroups: readonly string[]): void;
+  /**
+   * Only of counters of cgroups: whether the cgroup of this path is there, is still the one with this inode, and its count is read,
+   * so that a kill in it must have shown.
+   */
+  isReadable?(path: string, id: number): boolean;
 }
 
 export type SourceEnd =

@@ -114,6 +114,7 @@ export const SOURCE: SourceRecord = {
   state: "up",
   reason: null,
   lost: 0,
+  missed: 0,
 };
 
 /** Kills `first` … `last`, each with its number as sequence. */
