@@ -1,4 +1,4 @@
-/** Cost of the ways out: writing and listing the store, a scrape of 10,000 series, 64 readers of the stream. */
+/** Cost of the ways out: writing and listing the store, a scrape of 10,000 series, 48 readers of the stream. */
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startHttp } from "../src/sinks/http.ts";
@@ -18,7 +18,7 @@ import { median, quantile, say } from "./support/figures.ts";
 const KILLS = 100_000;
 const BATCH = 100;
 const SERIES = 10_000;
-const READERS = 64;
+const READERS = 48;
 
 function timed(work: () => void): number {
   const started = performance.now();
@@ -92,8 +92,7 @@ function benchScrape(): void {
 
 async function benchReaders(): Promise<void> {
   const sink = await startHttp({
-    address: "127.0.0.1",
-    port: 0,
+    at: { kind: "tcp", address: "127.0.0.1", port: 0 },
     view: agentView(),
     log: null,
     clock: realClock,

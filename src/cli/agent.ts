@@ -1,5 +1,6 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
 import { HostError } from "../host/host.ts";
+import type { HttpAddress } from "../host/http-listen.ts";
 import { type HttpSink, startHttp } from "../sinks/http.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createStore, STORE_FILE, type Store } from "../sinks/store.ts";
@@ -9,13 +10,7 @@ import { localOffsetMinutes } from "./console.ts";
 import { atMost } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
 import { CliError, type ExitStatus, messageOf } from "./errors.ts";
-import {
-  flagOption,
-  type ListenAddress,
-  type RawOptions,
-  requiredNumber,
-  textOption,
-} from "./options.ts";
+import { flagOption, type RawOptions, requiredNumber, textOption } from "./options.ts";
 import { lockState } from "./state-lock.ts";
 
 /** Longest time from the signal to the end. */
@@ -134,11 +129,10 @@ class Agent {
   }
 
   async #listen(view: AgentView): Promise<HttpSink> {
-    const { address, port } = listenOption(this.#options);
+    const at = listenOption(this.#options);
     try {
       return await startHttp({
-        address,
-        port,
+        at,
         view,
         log: this.#store,
         clock: this.#context.host.clock,
@@ -147,6 +141,7 @@ class Agent {
           moreCompat: flagOption(this.#options, "moreCompatMetrics"),
         },
         otherDrops: () => [{ what: "store", count: this.#store?.dropped() ?? 0 }],
+        notReady: () => storeProblem(this.#store),
         report: (sentence) => this.#say(sentence),
       });
     } catch (error) {
@@ -161,13 +156,21 @@ class Agent {
   }
 }
 
-function listenOption(options: RawOptions): ListenAddress {
+function listenOption(options: RawOptions): HttpAddress {
   const value = options["listen"];
-  if (typeof value === "object" && value !== null && "address" in value && "port" in value) {
-    const { address, port } = value;
-    if (typeof address === "string" && typeof port === "number") return { address, port };
-  }
+  if (isAddress(value)) return value;
   throw new CliError("E_USAGE", "--listen needs ADDRESS:PORT, such as 127.0.0.1:9137.");
+}
+
+/** What `parseListen` gave passes through commander, which does not say so. */
+function isAddress(value: unknown): value is HttpAddress {
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  return value.kind === "tcp" || value.kind === "unix";
+}
+
+function storeProblem(store: Store | null): string | null {
+  const problem = store?.problem() ?? null;
+  return problem === null ? null : `records are not being stored: ${problem}`;
 }
 
 function retentionOf(options: RawOptions): Retention {

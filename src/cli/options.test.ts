@@ -15,10 +15,16 @@ import {
 } from "./options.ts";
 
 test("addresses", () => {
-  assert.deepEqual(parseListen("127.0.0.1:9137"), { address: "127.0.0.1", port: 9137 });
-  assert.deepEqual(parseListen("[::1]:0"), { address: "::1", port: 0 });
-  assert.deepEqual(parseListen(":80"), { address: "0.0.0.0", port: 80 });
-  assert.deepEqual(parseListen("localhost:1"), { address: "localhost", port: 1 });
+  assert.deepEqual(parseListen("127.0.0.1:9137"), {
+    kind: "tcp",
+    address: "127.0.0.1",
+    port: 9137,
+  });
+  assert.deepEqual(parseListen("[::1]:0"), { kind: "tcp", address: "::1", port: 0 });
+  assert.deepEqual(parseListen(":80"), { kind: "tcp", address: "0.0.0.0", port: 80 });
+  assert.deepEqual(parseListen("localhost:1"), { kind: "tcp", address: "localhost", port: 1 });
+  assert.deepEqual(parseListen("unix:/run/oom.sock"), { kind: "unix", path: "/run/oom.sock" });
+  assert.throws(() => parseListen("unix:oom.sock"), /absolute path/);
   for (const wrong of ["9137", "::1:9137", "a b:1", "h:65536", "h:", "h:-1", "[::1]", ""]) {
     assert.throws(() => parseListen(wrong), /ADDRESS:PORT/, wrong);
   }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import type { HttpAddress } from "../host/http-listen.ts";
 import type { RecordFilter } from "../sinks/record-filter.ts";
 import { parseTimeBound } from "../sinks/time-bound.ts";
 import { CliError } from "./errors.ts";
@@ -71,19 +72,17 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-export interface ListenAddress {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** `127.0.0.1:9137`, `[::1]:9137`, `:9137` (every address). Port 0 takes any free one. */
-export function parseListen(text: string): ListenAddress {
+/** `127.0.0.1:9137`, `[::1]:9137`, `:9137` (every address), `unix:/run/oomwitness.sock`. Port 0 takes any free one. */
+export function parseListen(text: string): HttpAddress {
+  if (text.startsWith("unix:")) return { kind: "unix", path: parsePath(text.slice(5)) };
   const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]*)):([0-9]{1,5})$/.exec(text);
   const port = Number(parts?.[3] ?? -1);
   if (parts === null || port > 65_535) {
-    throw new InvalidArgumentError("Give ADDRESS:PORT, such as 127.0.0.1:9137 or [::1]:9137.");
+    throw new InvalidArgumentError(
+      "Give ADDRESS:PORT, such as 127.0.0.1:9137 or [::1]:9137, or unix:PATH.",
+    );
   }
-  return { address: parts[1] ?? (parts[2] || "0.0.0.0"), port };
+  return { kind: "tcp", address: parts[1] ?? (parts[2] || "0.0.0.0"), port };
 }
 
 /** An age (`30m`, `1h30m`, `7d`) or an RFC 3339 moment; → µs since 1970. */

@@ -82,7 +82,7 @@ const listen = () =>
   new Option("--listen <address:port>", "where metrics and the API are served")
     .env("OOMWITNESS_LISTEN")
     .argParser(parseListen)
-    .default({ address: "127.0.0.1", port: 9137 }, "127.0.0.1:9137");
+    .default({ kind: "tcp", address: "127.0.0.1", port: 9137 }, "127.0.0.1:9137");
 const seconds = (flags: string, about: string, env: string) => () =>
   new Option(flags, about).env(env).argParser(parseSeconds);
 

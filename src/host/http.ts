@@ -1,7 +1,10 @@
 import http from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { toHostError } from "./errors.ts";
-import { HostError } from "./host.ts";
+import { sendReply } from "./http-answer.ts";
+import { type HttpAddress, listen } from "./http-listen.ts";
+import { addressKey, type PlaceLimits, Places } from "./http-places.ts";
+import { Turns } from "./http-turns.ts";
 
 /**
  * The door to a listening HTTP server. A handler is a plain function from a request to a reply, so that routes can be
@@ -11,20 +14,25 @@ export interface HttpRequest {
   readonly method: string;
   /** The request target as sent: path and query, at most 16 KiB. */
   readonly target: string;
-  /** Of the other end of the connection; "" when it is gone. */
+  /** Of the other end of the connection; "" when it is gone, and over a Unix socket. */
   readonly remoteAddress: string;
   /** Header by lower-case name; repeated ones joined by ", "; `null` when absent. */
   header(name: string): string | null;
 }
 
+export interface TextReply {
+  readonly kind: "text";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent in pieces, at the reader's pace. */
+  readonly body: Iterable<string>;
+}
+
 export type HttpReply =
-  | {
-      readonly kind: "text";
-      readonly status: number;
-      readonly headers: Readonly<Record<string, string>>;
-      /** Sent in pieces, at the reader's pace. */
-      readonly body: Iterable<string>;
-    }
+  /** Sent at once: for what is short, and for what must not wait for others. */
+  | TextReply
+  /** `begin` and every piece of its body are each done in a turn of their own, after those of others that wait. */
+  | { readonly kind: "long"; begin(): TextReply }
   | {
       readonly kind: "stream";
       readonly status: number;
@@ -50,96 +58,133 @@ export interface HttpStream {
 }
 
 export interface ServeOptions {
-  readonly address: string;
-  /** 0 picks a free port. */
-  readonly port: number;
+  readonly at: HttpAddress;
   handler(request: HttpRequest): HttpReply;
-  /** The body of a reply that never reached the handler (bad or slow request). */
+  /** The body of a reply that never reached the handler (bad or slow request, too many at a time). */
   failure(status: number): { readonly headers: Record<string, string>; readonly body: string };
   /** The handler threw: a bug, reported, answered with 500. */
   crashed(error: unknown): void;
   readonly limits?: Partial<ServeLimits>;
 }
 
-export interface ServeLimits {
-  readonly connections: number;
+export interface ServeLimits extends PlaceLimits {
   readonly headerBytes: number;
   /** Time for a whole request head to arrive: slow senders do not hold a place. */
   readonly requestMilliseconds: number;
-  /** A connection on which nothing moves for so long is closed; a stream must write more often than this. */
+  /** A connection whose client neither asks nor reads for so long is closed. */
   readonly idleMilliseconds: number;
 }
 
 export interface HttpServer {
+  /** 0 of a Unix socket. */
   readonly port: number;
+  /** What was refused so far because the bounds were reached. */
+  refused(): { readonly connections: number; readonly longReplies: number };
   /** Stops listening, gives replies under way a moment, then cuts them; resolves when all are gone. */
   close(): Promise<void>;
 }
 
 const DEFAULT_LIMITS: ServeLimits = {
-  connections: 256,
+  connections: 512,
+  longReplies: 256,
+  addressShare: 0.75,
   headerBytes: 16_384,
-  requestMilliseconds: 10_000,
-  idleMilliseconds: 60_000,
+  requestMilliseconds: 5_000,
+  idleMilliseconds: 10_000,
 };
 
+const KEEP_ALIVE_MILLISECONDS = 5_000;
 /** Time that replies under way get when the server closes. */
 const CLOSE_MILLISECONDS = 300;
 
 export async function serve(options: ServeOptions): Promise<HttpServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const places = new Places(limits);
+  const turns = new Turns();
+  const connections = new WeakMap<Duplex, Connection>();
   const server = http.createServer(
     {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.requestMilliseconds,
       requestTimeout: limits.requestMilliseconds,
       connectionsCheckingInterval: Math.min(1_000, limits.requestMilliseconds),
-      keepAliveTimeout: 5_000,
+      keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
       // Node answers a missing Host itself with an empty 400; the routes answer it with a sentence.
       requireHostHeader: false,
     },
-    (request, response) => answer(options, request, response),
+    (request, response) => {
+      const connection = connections.get(request.socket);
+      if (connection === undefined) response.destroy();
+      else sendReply({ options, places, turns, connection }, request, response);
+    },
   );
-  server.maxConnections = limits.connections;
-  server.timeout = limits.idleMilliseconds;
-  server.on("clientError", (error, socket) => refuse(options, error, socket));
-  const port = await listen(server, options.address, options.port);
-  return { port, close: () => closeServer(server) };
-}
-
-function listen(server: http.Server, address: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, address, port)));
-    server.listen({ host: address, port }, () => {
-      server.removeAllListeners("error");
-      // EMFILE on accept and the like: the connection is lost, the server stays.
-      server.on("error", () => undefined);
-      const bound = server.address();
-      resolve(bound !== null && typeof bound === "object" ? bound.port : port);
-    });
+  server.on("connection", (socket) => {
+    const connection = new Connection(socket, places);
+    if (connection.entered) connections.set(socket, connection);
   });
+  server.on("clientError", (error, socket) => refuse(options, error, socket));
+  const bound = await listen(server, options.at);
+  const stopSweeping = sweep(places, limits.idleMilliseconds);
+  return {
+    port: bound.port,
+    refused: () => ({ connections: places.closedForRoom, longReplies: places.refusedLong }),
+    close: async () => {
+      stopSweeping();
+      await closeServer(server);
+      bound.remove();
+    },
+  };
 }
 
-function listenError(error: Error, address: string, port: number): HostError {
-  const { code, message } = toHostError(error, address);
-  const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-  return new HostError(code, where, `cannot listen on ${where}: ${listenAdvice(code, message)}`);
-}
+/** One connection and the replies it is owed; more than one when the client did not wait for an answer before it asked. */
+export class Connection {
+  readonly address: string;
+  readonly entered: boolean;
+  readonly #socket: Socket;
+  readonly #places: Places;
+  #owed = 0;
 
-function listenAdvice(code: string, message: string): string {
-  switch (code) {
-    case "EADDRINUSE":
-      return "another program listens there; stop it or choose another port with --listen";
-    case "EACCES":
-      return "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one with --listen";
-    case "EADDRNOTAVAIL":
-      return "this machine has no such address; choose one of its own with --listen";
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return "the name does not resolve; give an IP address to --listen";
-    default:
-      return message;
+  constructor(socket: Socket, places: Places) {
+    this.#socket = socket;
+    this.#places = places;
+    this.address = addressKey(socket.remoteAddress ?? "");
+    this.entered = places.enter(this, performance.now());
+    socket.once("close", () => places.leave(this));
   }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** A reply is owed. */
+  asked(): void {
+    this.#owed += 1;
+    this.#places.busy(this);
+  }
+
+  /** A reply is out, or will never be. */
+  answered(): void {
+    this.#owed -= 1;
+    if (this.#owed === 0) this.waits();
+  }
+
+  /** The client does not read what it asked for. */
+  waits(): void {
+    this.#places.idle(this, performance.now());
+  }
+
+  reads(): void {
+    if (this.#owed > 0) this.#places.busy(this);
+  }
+}
+
+function sweep(places: Places, idleMilliseconds: number): () => void {
+  const timer = setInterval(
+    () => places.closeIdleSince(performance.now() - idleMilliseconds),
+    Math.min(1_000, idleMilliseconds / 2),
+  );
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 function closeServer(server: http.Server): Promise<void> {
@@ -179,129 +224,4 @@ function refusalStatus(code: unknown): number | null {
     default:
       return 400;
   }
-}
-
-function answer(
-  options: ServeOptions,
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-): void {
-  response.on("error", () => undefined);
-  if (hasBody(request)) {
-    refuseBody(options, request, response);
-    return;
-  }
-  const reply = replyOf(options, request);
-  if (reply === null) sendFailure(options, response, 500);
-  else if (reply.kind === "text") sendText(options, request, response, reply);
-  else sendStream(request, response, reply);
-}
-
-function replyOf(options: ServeOptions, request: http.IncomingMessage): HttpReply | null {
-  try {
-    return options.handler(plainRequest(request));
-  } catch (error) {
-    options.crashed(error);
-    return null;
-  }
-}
-
-function plainRequest(request: http.IncomingMessage): HttpRequest {
-  return {
-    method: request.method ?? "",
-    target: request.url ?? "",
-    remoteAddress: request.socket.remoteAddress ?? "",
-    header: (name) => {
-      const value = request.headers[name];
-      return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
-    },
-  };
-}
-
-function hasBody(request: http.IncomingMessage): boolean {
-  const length = request.headers["content-length"];
-  return (
-    request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0")
-  );
-}
-
-function refuseBody(
-  options: ServeOptions,
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-): void {
-  response.setHeader("connection", "close");
-  sendFailure(options, response, 413);
-  response.once("finish", () => request.socket.destroySoon());
-}
-
-function sendFailure(options: ServeOptions, response: http.ServerResponse, status: number): void {
-  const { headers, body } = options.failure(status);
-  response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
-  response.end(body);
-}
-
-function sendText(
-  options: ServeOptions,
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  reply: HttpReply & { kind: "text" },
-): void {
-  response.writeHead(reply.status, { ...reply.headers });
-  if (request.method === "HEAD") {
-    response.end();
-    return;
-  }
-  const pieces = reply.body[Symbol.iterator]();
-  const more = () => pumpPieces(pieces, response);
-  response.on("drain", () => guardPump(options, response, more));
-  guardPump(options, response, more);
-}
-
-function guardPump(options: ServeOptions, response: http.ServerResponse, pump: () => void): void {
-  try {
-    pump();
-  } catch (error) {
-    options.crashed(error);
-    response.destroy();
-  }
-}
-
-/** Writes until the reader is full; true back-pressure, so a large body is never whole in memory. */
-function pumpPieces(pieces: Iterator<string>, response: http.ServerResponse): void {
-  for (;;) {
-    const next = pieces.next();
-    if (next.done === true) {
-      response.end();
-      return;
-    }
-    if (!response.write(next.value)) return;
-  }
-}
-
-function sendStream(
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  reply: HttpReply & { kind: "stream" },
-): void {
-  response.writeHead(reply.status, { ...reply.headers });
-  if (request.method === "HEAD") {
-    response.end();
-    return;
-  }
-  response.flushHeaders();
-  reply.start(streamOf(response));
-}
-
-function streamOf(response: http.ServerResponse): HttpStream {
-  return {
-    write: (bytes) => {
-      if (!response.destroyed && !response.writableEnded) response.write(bytes);
-    },
-    bufferedBytes: () => response.writableLength,
-    onDrain: (call) => void response.on("drain", call),
-    onClose: (call) => void response.once("close", call),
-    end: () => void response.end(),
-    destroy: () => void response.destroy(),
-  };
 }

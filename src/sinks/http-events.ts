@@ -1,5 +1,6 @@
 import type { Clock } from "../host/host.ts";
 import type { HttpReply, HttpRequest, HttpStream } from "../host/http.ts";
+import { addressKey } from "../host/http-places.ts";
 import { EventRing, type Frame, frameOf, frameText } from "./event-ring.ts";
 import { strangeParameter } from "./http-kills.ts";
 import { errorReply, headersOf } from "./http-reply.ts";
@@ -13,6 +14,8 @@ import type { RecordLog } from "./store-read.ts";
  */
 export interface EventLimits {
   readonly clients: number;
+  /** Of these, how many one client address may have. */
+  readonly clientsOfAddress: number;
   /** Bytes that may wait for one client; a live one with more is dropped. */
   readonly bufferBytes: number;
   readonly heartbeatMilliseconds: number;
@@ -22,6 +25,7 @@ export interface EventLimits {
 
 export const DEFAULT_EVENT_LIMITS: EventLimits = {
   clients: 64,
+  clientsOfAddress: 48,
   bufferBytes: 1_048_576,
   heartbeatMilliseconds: 15_000,
   ringRecords: 1_000,
@@ -33,6 +37,7 @@ const CATCH_UP_RECORDS = 200;
 const STALLED_HEARTBEATS = 2;
 
 interface Client {
+  readonly address: string;
   readonly stream: HttpStream;
   /** The sequence it is told next. */
   next: number;
@@ -53,6 +58,9 @@ export class EventHub {
   #last: number;
   #droppedClients = 0;
   #cancelHeartbeat: () => void = () => undefined;
+  /** Clients that catch up, one a turn: however many come back at once, each turn is as short as one client's. */
+  readonly #line: Client[] = [];
+  #lineMoves = false;
 
   constructor(options: EventHubOptions) {
     this.#options = options;
@@ -94,12 +102,18 @@ export class EventHub {
         "Last-Event-ID and 'after' must be the id of an event seen before: a whole number.";
       return errorReply(400, "bad-event-id", message);
     }
-    if (this.#clients.size >= this.#options.limits.clients) {
+    const address = addressKey(request.remoteAddress);
+    if (this.#isFull(address)) {
       const message = "Too many readers follow the stream: close one, or try again later.";
       return errorReply(503, "too-many-readers", message, { "retry-after": "5" });
     }
     const headers = headersOf("text/event-stream; charset=utf-8", { "x-accel-buffering": "no" });
-    return { kind: "stream", status: 200, headers, start: (stream) => this.#add(stream, after) };
+    return {
+      kind: "stream",
+      status: 200,
+      headers,
+      start: (stream) => this.#add(stream, address, after),
+    };
   }
 
   /** Ends every stream after what it was told. */
@@ -112,15 +126,29 @@ export class EventHub {
     this.#clients.clear();
   }
 
-  #add(stream: HttpStream, after: number): void {
-    const client: Client = { stream, next: after + 1, state: "catching-up", stalledHeartbeats: 0 };
+  #isFull(address: string): boolean {
+    const { clients, clientsOfAddress } = this.#options.limits;
+    if (this.#clients.size >= clients) return true;
+    const own = [...this.#clients].filter((client) => client.address === address);
+    return own.length >= clientsOfAddress;
+  }
+
+  #add(stream: HttpStream, address: string, after: number): void {
+    const client: Client = {
+      address,
+      stream,
+      next: after + 1,
+      state: "catching-up",
+      stalledHeartbeats: 0,
+    };
     this.#clients.add(client);
     stream.onClose(() => this.#remove(client));
     stream.onDrain(() => this.#drained(client));
     // An id without data sets the reader's Last-Event-ID: it resumes even if it is cut before the first event.
     this.#writeText(client, `retry: 2000\nid: ${Math.min(after, this.#last)}\n\n`);
     if (after > this.#last) this.#reset(client);
-    this.#catchUp(client);
+    if (client.next > this.#last) client.state = "live";
+    else this.#standInLine(client);
   }
 
   /** The reader has seen a later stream than ours: the state directory was lost, or is another one. */
@@ -141,17 +169,33 @@ export class EventHub {
     client.stalledHeartbeats = 0;
     if (client.state !== "waiting-for-drain") return;
     client.state = "catching-up";
-    this.#catchUp(client);
+    this.#standInLine(client);
   }
 
-  /** One turn of catching up; the next comes after others had theirs. */
+  /** One turn of catching up; what is left comes after others had theirs. */
   #catchUp(client: Client): void {
     if (client.state !== "catching-up") return;
     if (client.next <= this.#last) this.#tell(client, this.#framesFrom(client.next));
     if (client.next > this.#last) client.state = "live";
     else if (client.stream.bufferedBytes() > this.#options.limits.bufferBytes / 4) {
       client.state = "waiting-for-drain";
-    } else this.#options.clock.after(0, () => this.#catchUp(client));
+    } else this.#standInLine(client);
+  }
+
+  #standInLine(client: Client): void {
+    this.#line.push(client);
+    this.#moveLine();
+  }
+
+  #moveLine(): void {
+    if (this.#lineMoves || this.#line.length === 0) return;
+    this.#lineMoves = true;
+    this.#options.clock.after(0, () => {
+      this.#lineMoves = false;
+      const client = this.#line.shift();
+      if (client !== undefined) this.#catchUp(client);
+      this.#moveLine();
+    });
   }
 
   /** What is kept from `sequence` on; nothing when the log cannot tell. */

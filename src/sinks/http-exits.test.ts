@@ -35,8 +35,7 @@ async function withServer(work: (url: string) => Promise<void>): Promise<void> {
   const file = path.join(directory.path, STORE_FILE);
   const store = createStore({ path: file, clock: realClock, report: assert.fail });
   const sink = await startHttp({
-    address: "127.0.0.1",
-    port: 0,
+    at: { kind: "tcp", address: "127.0.0.1", port: 0 },
     view: agentView(),
     log: store,
     clock: realClock,

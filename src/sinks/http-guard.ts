@@ -1,9 +1,10 @@
 import type { HttpReply, HttpRequest } from "../host/http.ts";
+import type { HttpAddress } from "../host/http-listen.ts";
 import { errorReply } from "./http-reply.ts";
 
 export interface GuardOptions {
-  /** The address the server listens on. */
-  readonly address: string;
+  /** Where the server listens. */
+  readonly at: HttpAddress;
   /** Further names under which it may be asked, for a proxy in front of it. */
   readonly allowedHosts: readonly string[];
 }
@@ -14,7 +15,7 @@ export interface GuardOptions {
  */
 export function refuseForeign(request: HttpRequest, options: GuardOptions): HttpReply | null {
   const host = request.header("host");
-  if (isLoopback(options.address) && host !== null && !isLocalHost(host, options.allowedHosts)) {
+  if (isPrivate(options.at) && host !== null && !isLocalHost(host, options.allowedHosts)) {
     return errorReply(
       403,
       "host-not-allowed",
@@ -32,6 +33,11 @@ export function refuseForeign(request: HttpRequest, options: GuardOptions): Http
     );
   }
   return null;
+}
+
+/** Over a Unix socket no browser comes, and there is no name to rebind. */
+function isPrivate(at: HttpAddress): boolean {
+  return at.kind === "tcp" && isLoopback(at.address);
 }
 
 export function isLoopback(address: string): boolean {

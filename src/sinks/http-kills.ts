@@ -1,6 +1,7 @@
 import { HostError } from "../host/host.ts";
-import type { HttpReply } from "../host/http.ts";
-import { errorReply, jsonReply, listReply } from "./http-reply.ts";
+import type { HttpReply, TextReply } from "../host/http.ts";
+import { errorReply, jsonReply } from "./http-reply.ts";
+import { slicedReply } from "./http-slices.ts";
 import type { OwnerFilter } from "./record-filter.ts";
 import type { ExitQuery } from "./store-exits.ts";
 import { explainedKill } from "./store-explanation.ts";
@@ -21,7 +22,7 @@ type Parsed<T> = { readonly value: T } | { readonly mistake: Mistake };
 export function killsRoute(log: RecordLog, parameters: URLSearchParams, now: number): HttpReply {
   const query = parseKillQuery(parameters, now);
   if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
-  return guarded(() => listReply(log.kills(query.value)));
+  return { kind: "long", begin: () => guarded(() => slicedReply(log.killTexts, query.value)) };
 }
 
 /** `GET /api/v1/exits?since=15m&pod=cart-0` */
@@ -29,33 +30,35 @@ export function exitsRoute(log: RecordLog, parameters: URLSearchParams, now: num
   const query = parsePage(parameters, now, OWNER_PARAMETERS);
   if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
   const exits: ExitQuery = { ...query.value, filter: ownerFilter(parameters) };
-  return guarded(() => listReply(log.exits(exits)));
+  return { kind: "long", begin: () => guarded(() => slicedReply(log.exitTexts, exits)) };
 }
 
 /** `GET /api/v1/kills/:id`: an id, or the beginning of one that only one kill has; the kill with its explanation. */
 export function killRoute(log: RecordLog, idOrPrefix: string): HttpReply {
-  return guarded(() => {
-    const found = log.kill(idOrPrefix);
-    switch (found.kind) {
-      case "found":
-        return jsonReply(200, explainedKill(log, found.record));
-      case "none":
-        return errorReply(
-          404,
-          "no-such-kill",
-          "No kill has this id: see /api/v1/kills for those that are kept.",
-        );
-      case "ambiguous":
-        return errorReply(
-          400,
-          "ambiguous-id",
-          `Several kills begin with this id, give more of it: ${found.ids.join(", ")}.`,
-        );
-    }
-  });
+  return { kind: "long", begin: () => guarded(() => oneKill(log, idOrPrefix)) };
 }
 
-function guarded(work: () => HttpReply): HttpReply {
+function oneKill(log: RecordLog, idOrPrefix: string): TextReply {
+  const found = log.kill(idOrPrefix);
+  switch (found.kind) {
+    case "found":
+      return jsonReply(200, explainedKill(log, found.record));
+    case "none":
+      return errorReply(
+        404,
+        "no-such-kill",
+        "No kill has this id: see /api/v1/kills for those that are kept.",
+      );
+    case "ambiguous":
+      return errorReply(
+        400,
+        "ambiguous-id",
+        `Several kills begin with this id, give more of it: ${found.ids.join(", ")}.`,
+      );
+  }
+}
+
+function guarded(work: () => TextReply): TextReply {
   try {
     return work();
   } catch (error) {

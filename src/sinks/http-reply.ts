@@ -1,4 +1,4 @@
-import type { HttpReply } from "../host/http.ts";
+import type { TextReply } from "../host/http.ts";
 import { safeJson } from "./json-line.ts";
 
 /** Replies every route uses. Nothing here may be framed, sniffed, cached or read by another site's page. */
@@ -24,7 +24,7 @@ export function textReply(
   contentType: string,
   body: string,
   more: Headers = {},
-): HttpReply {
+): TextReply {
   const length = { "content-length": String(Buffer.byteLength(body)) };
   return {
     kind: "text",
@@ -35,9 +35,9 @@ export function textReply(
 }
 
 export const PLAIN = "text/plain; charset=utf-8";
-const JSON_TYPE = "application/json; charset=utf-8";
+export const JSON_TYPE = "application/json; charset=utf-8";
 
-export function jsonReply(status: number, value: object, more: Headers = {}): HttpReply {
+export function jsonReply(status: number, value: object, more: Headers = {}): TextReply {
   return textReply(status, JSON_TYPE, `${safeJson(value)}\n`, more);
 }
 
@@ -46,7 +46,7 @@ export interface ListBody {
   readonly next: string | null;
 }
 
-export function listReply(list: ListBody): HttpReply {
+export function listReply(list: ListBody): TextReply {
   return jsonReply(200, { items: list.items, next: list.next });
 }
 
@@ -56,7 +56,7 @@ export function errorReply(
   code: string,
   message: string,
   more: Headers = {},
-): HttpReply {
+): TextReply {
   return jsonReply(status, errorBody(code, message), more);
 }
 
@@ -67,7 +67,8 @@ function errorBody(code: string, message: string): object {
 /** For requests that never reached a route: unreadable, too large, too slow, or met a bug. */
 export function failureBody(status: number): { headers: Record<string, string>; body: string } {
   const [code, message] = failureText(status);
-  return { headers: headersOf(JSON_TYPE), body: `${safeJson(errorBody(code, message))}\n` };
+  const retry: Headers = status === 503 ? { "retry-after": "1" } : {};
+  return { headers: headersOf(JSON_TYPE, retry), body: `${safeJson(errorBody(code, message))}\n` };
 }
 
 function failureText(status: number): [code: string, message: string] {
@@ -84,6 +85,8 @@ function failureText(status: number): [code: string, message: string] {
         "head-too-large",
         "The request head is larger than 16 KiB: send fewer or shorter headers.",
       ];
+    case 503:
+      return ["too-many-requests", "Too many lists are being read: try again in a second."];
     case 500:
       return ["internal", "The agent met a bug while answering: see its log and report it."];
     default:

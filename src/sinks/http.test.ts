@@ -13,8 +13,7 @@ async function withServer(
   work: (sink: HttpSink) => Promise<void>,
 ): Promise<void> {
   const sink = await startHttp({
-    address: "127.0.0.1",
-    port: 0,
+    at: { kind: "tcp", address: "127.0.0.1", port: 0 },
     view: agentView({ recentKills: () => KILLS }),
     log: null,
     clock: realClock,
@@ -168,7 +167,7 @@ test("a page of another site cannot read the records through a name that it poin
   }));
 
 test("a server on another address may be asked by any name", () =>
-  withServer({ address: "0.0.0.0" }, async ({ port }) => {
+  withServer({ at: { kind: "tcp", address: "0.0.0.0", port: 0 } }, async ({ port }) => {
     const headers = { host: "worker-3.example" };
     assert.equal((await ask(`http://127.0.0.1:${port}/healthz`, { headers })).status, 200);
   }));
@@ -219,8 +218,7 @@ test("an address in use, a forbidden and a foreign one say what to do", () =>
   withServer({}, async ({ port }) => {
     const again = (address: string, busyPort: number) =>
       startHttp({
-        address,
-        port: busyPort,
+        at: { kind: "tcp", address, port: busyPort },
         view: agentView(),
         log: null,
         clock: realClock,

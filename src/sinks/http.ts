@@ -1,5 +1,12 @@
 import type { Clock } from "../host/host.ts";
-import { type HttpReply, type HttpRequest, type ServeLimits, serve } from "../host/http.ts";
+import {
+  type HttpReply,
+  type HttpRequest,
+  type HttpServer,
+  type ServeLimits,
+  serve,
+} from "../host/http.ts";
+import type { HttpAddress } from "../host/http-listen.ts";
 import { DEFAULT_EVENT_LIMITS, EventHub, type EventLimits } from "./http-events.ts";
 import { refuseForeign } from "./http-guard.ts";
 import { exitsRoute, killRoute, killsRoute, strangeParameter } from "./http-kills.ts";
@@ -24,13 +31,8 @@ import type { Reader } from "./prometheus-scrapers.ts";
 import type { AgentView, Sink } from "./sink.ts";
 import type { RecordLog } from "./store-read.ts";
 
-export const DEFAULT_ADDRESS = "127.0.0.1";
-export const DEFAULT_PORT = 9137;
-
 export interface HttpOptions {
-  readonly address: string;
-  /** 0 picks a free port. */
-  readonly port: number;
+  readonly at: HttpAddress;
   readonly view: AgentView;
   /** The store; `null` when the agent has none: then lists reach as far as its memory. */
   readonly log: RecordLog | null;
@@ -41,6 +43,8 @@ export interface HttpOptions {
   readonly compat?: CompatOptions;
   /** What else was dropped and belongs in `oomwitness_dropped_total`. */
   otherDrops?(): readonly Drop[];
+  /** Why the agent cannot do its work now although its sources can, as a clause; `null` when it can. */
+  notReady?(): string | null;
   /** A bug met while answering. */
   report(sentence: string): void;
   readonly eventLimits?: Partial<EventLimits>;
@@ -49,7 +53,7 @@ export interface HttpOptions {
 
 export interface HttpSink extends Sink {
   readonly port: number;
-  /** `http://127.0.0.1:9137` */
+  /** `http://127.0.0.1:9137` or `unix:/run/oomwitness.sock` */
   readonly url: string;
   drops(): readonly Drop[];
 }
@@ -59,11 +63,15 @@ export async function startHttp(options: HttpOptions): Promise<HttpSink> {
   const log = options.log ?? createMemoryLog(options.view);
   const limits = { ...DEFAULT_EVENT_LIMITS, ...options.eventLimits };
   const events = new EventHub({ log, clock: options.clock, limits });
-  const drops = (): readonly Drop[] => [{ what: "event-readers", count: events.droppedClients() }];
+  const drops = (): readonly Drop[] => [
+    { what: "event-readers", count: events.droppedClients() },
+    { what: "http-connections", count: refused().connections },
+    { what: "http-lists", count: refused().longReplies },
+  ];
+  let refused: HttpServer["refused"] = () => ({ connections: 0, longReplies: 0 });
   const handler = createHandler({ options, log, events, drops });
   const server = await serve({
-    address: options.address,
-    port: options.port,
+    at: options.at,
     handler,
     failure: failureBody,
     crashed: (error) => options.report(`a request was answered with 500: ${String(error)}`),
@@ -72,10 +80,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpSink> {
     events.close();
     throw error;
   });
+  refused = server.refused;
   return {
     name: "http",
     port: server.port,
-    url: `http://${options.address.includes(":") ? `[${options.address}]` : options.address}:${server.port}`,
+    url: urlOf(options.at, server.port),
     accept: (records) => events.accept(records),
     close: async () => {
       events.close();
@@ -83,6 +92,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpSink> {
     },
     drops,
   };
+}
+
+function urlOf(at: HttpAddress, port: number): string {
+  if (at.kind === "unix") return `unix:${at.path}`;
+  return `http://${at.address.includes(":") ? `[${at.address}]` : at.address}:${port}`;
 }
 
 interface Parts {
@@ -101,7 +115,7 @@ type Route = (asked: Asked) => HttpReply;
 
 function createHandler(parts: Parts): (request: HttpRequest) => HttpReply {
   const { options } = parts;
-  const guard = { address: options.address, allowedHosts: options.allowedHosts ?? [] };
+  const guard = { at: options.at, allowedHosts: options.allowedHosts ?? [] };
   const routes = createRoutes(parts);
   return (request) => refuseForeign(request, guard) ?? dispatch(parts, routes, request);
 }
@@ -123,7 +137,7 @@ function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<strin
     // A scraper may add parameters of its own; nobody else may.
     ["/metrics", scrape],
     ["/healthz", () => textReply(200, PLAIN, "ok\n")],
-    ["/readyz", () => readyRoute(view)],
+    ["/readyz", () => readyRoute(view, options.notReady?.() ?? null)],
     ["/", () => pageRoute(view.node, view.version)],
     ["/api/v1/kills", ({ parameters }) => killsRoute(log, parameters, clock.wallMicroseconds())],
     ["/api/v1/exits", ({ parameters }) => exitsRoute(log, parameters, clock.wallMicroseconds())],
@@ -141,13 +155,10 @@ function readerOf(request: HttpRequest): Reader {
   };
 }
 
-function readyRoute(view: AgentView): HttpReply {
+function readyRoute(view: AgentView, problem: string | null): HttpReply {
+  if (problem !== null) return textReply(503, PLAIN, `not ready: ${problem}\n`);
   if (view.ready()) return textReply(200, PLAIN, "ready\n");
-  return textReply(
-    503,
-    PLAIN,
-    "not ready: a source has not reported yet, or the store is not open\n",
-  );
+  return textReply(503, PLAIN, "not ready: a source has not reported yet\n");
 }
 
 /** A route that takes no parameters. */

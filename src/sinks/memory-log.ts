@@ -1,5 +1,6 @@
 import type { KillRecord } from "../model/record.ts";
 import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
+import { jsonLine } from "./json-line.ts";
 import { recordMatches } from "./record-filter.ts";
 import type { AgentView } from "./sink.ts";
 import { type KillPage, type KillQuery, PAGE_LIMIT, type RecordLog } from "./store-read.ts";
@@ -27,6 +28,11 @@ export function createMemoryLog(view: AgentView): RecordLog {
     },
     // Exits are kept in the store alone.
     exits: () => ({ items: [], next: null }),
+    killTexts: (query) => {
+      const { items, next } = pageOf(view.recentKills(), query);
+      return { items: items.map(jsonLine), next };
+    },
+    exitTexts: () => ({ items: [], next: null }),
     explanation: () => null,
     eventsAfter: () => [],
     lastSequence: () => 0,

@@ -2,7 +2,7 @@ import type { SqliteDatabase, SqliteRow, SqliteValue } from "../host/sqlite.ts";
 import type { ExitRecord } from "../model/record.ts";
 import { decodeSequenceCursor, encodeCursor } from "./cursor.ts";
 import { idPrefix, type OwnerFilter } from "./record-filter.ts";
-import { parseExitRecord } from "./store-record.ts";
+import { SOUND_JSON, type TextPage, textPage } from "./store-texts.ts";
 
 export interface ExitQuery {
   /** Wall µs: exits at or after it; `null` for no bound. */
@@ -58,7 +58,7 @@ export function addOwner(conditions: Conditions, { container, pod, namespace }: 
   }
 }
 
-export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
+export function exitTexts(database: SqliteDatabase, query: ExitQuery): TextPage {
   const limit = Math.min(Math.max(1, Math.trunc(query.limit)), EXIT_PAGE_LIMIT);
   const conditions = new Conditions();
   if (query.since !== null) conditions.add("at >= ?", query.since);
@@ -71,13 +71,9 @@ export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
   const order = "ORDER BY at DESC, sequence DESC";
   const found = `SELECT sequence FROM exits ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(`SELECT at, sequence, json FROM exits WHERE sequence IN (${found}) ${order}`)
+    .prepare(`SELECT at, sequence, ${SOUND_JSON} FROM exits WHERE sequence IN (${found}) ${order}`)
     .all(...conditions.values);
-  const page = rows.slice(0, limit);
-  return {
-    items: page.flatMap(({ json }) => parseExitRecord(json) ?? []),
-    next: rows.length > limit ? cursorOf(page.at(-1)) : null,
-  };
+  return textPage(rows, limit, cursorOf);
 }
 
 function cursorOf(row: SqliteRow | undefined): string | null {

@@ -91,9 +91,10 @@ test("the API gives one kill with its explanation", () =>
     const record = killRecord(1);
     store.accept([{ sequence: 1, record }]);
     store.explain?.([{ record, explanation: MADE }]);
-    const reply = killRoute(store, "k0000");
+    const route = killRoute(store, "k0000");
+    assert.ok(route.kind === "long");
+    const reply = route.begin();
     assert.equal(reply.status, 200);
-    assert.ok(reply.kind === "text");
     assert.deepEqual(JSON.parse([...reply.body].join("")), { ...record, explanation: MADE });
   }));
 

@@ -158,6 +158,16 @@ class SqliteStore implements Store {
     return this.#ask(({ queries }) => queries.exits(query));
   };
 
+  killTexts: RecordLog["killTexts"] = (query) => {
+    this.#writeSome();
+    return this.#ask(({ queries }) => queries.killTexts(query));
+  };
+
+  exitTexts: RecordLog["exitTexts"] = (query) => {
+    this.#writeSome();
+    return this.#ask(({ queries }) => queries.exitTexts(query));
+  };
+
   explanation: RecordLog["explanation"] = (id) => {
     const waiting = this.#stories.get(id);
     if (waiting !== undefined) return waiting.explanation;
