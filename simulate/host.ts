@@ -1,3 +1,4 @@
+import type { Faults } from "../src/host/faults.ts";
 import type {
   AppendFile,
   Clock,
@@ -58,6 +59,13 @@ export class SimulatedHost implements Host {
   };
 
   readonly grpc: Grpc = { connect: (socketPath) => Promise.reject(noSocket(socketPath)) };
+
+  /** An error in a simulation is a finding: nothing may catch it. */
+  readonly faults: Faults = {
+    within: (_owner, call) => call(),
+    outside: (call) => call(),
+    watch: () => () => undefined,
+  };
 
   constructor(kernel: SimulatedKernel, clockwork: Clockwork, disk: Disk, life: Life) {
     this.clock = {

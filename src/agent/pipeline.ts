@@ -4,7 +4,7 @@ import type { KillObservation, Observation, SourceName } from "../model/observat
 import type { OutputRecord, SourceRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
-import { isOfKernel, type Source, type SourceOptions } from "../sources/source.ts";
+import { isOfKernel } from "../sources/source.ts";
 import { BooksRecord } from "./books-record.ts";
 import { Identification } from "./identification.ts";
 import { Intake } from "./intake.ts";
@@ -14,38 +14,14 @@ import { Latency } from "./latency.ts";
 import { Metrics } from "./metrics.ts";
 import { metricsView } from "./metrics-view.ts";
 import { MissingSearch } from "./missing-search.ts";
+import type { Pipeline, PipelineOptions } from "./pipeline-options.ts";
 import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
 import { Reports } from "./reports.ts";
 import { Supervisors, type SupervisorsHooks } from "./supervisors.ts";
 import { Unattributed } from "./unattributed.ts";
 
-export interface PipelineOptions {
-  readonly sources: SourceOptions;
-  /** Where to keep the books; `null` keeps nothing (`watch`). Must exist. */
-  readonly stateDirectory: string | null;
-  /** The ways out, made once the view exists. */
-  readonly sinks: (view: AgentView) => readonly Sink[];
-  readonly node: string;
-  readonly version: string;
-  /** Something an operator should read: the books cannot be kept on disk, or can again. */
-  readonly report?: (sentence: string) => void;
-  /** Replaces the real sources in tests of the pipeline itself. */
-  readonly createSources?: (options: SourceOptions) => Source[];
-}
-
-export interface Pipeline {
-  readonly view: AgentView;
-  /** Resolves when every source has said whether it can see. */
-  readonly ready: Promise<void>;
-  /** Something the operator should hear about the state on disk; empty when all is well. */
-  readonly problems: readonly string[];
-  /** Where a source says how it works here: one short clause, or "". */
-  note(source: SourceName): string;
-  /** Asks the counters to be read now. */
-  poke(): void;
-  stop(): Promise<void>;
-}
+export type { Pipeline } from "./pipeline-options.ts";
 
 /**
  * In a storm the dying and the forking want the CPU we need to read /proc/PID/cgroup before it is gone. The agent uses
@@ -89,6 +65,8 @@ class RunningPipeline implements Pipeline {
   /** A runtime spoke of what may have been a kill. */
   #countersAsked = false;
   #stopped = false;
+  /** The books may be half written: the last checkpoint and the journal are whole, and the next process begins with them. */
+  #broken = false;
   #dirty = false;
   /** A checkpoint holds the books of this boot. */
   #booksKept: boolean;
@@ -159,8 +137,10 @@ class RunningPipeline implements Pipeline {
     this.#stopped = true;
     this.#cancelTick();
     this.#cancelCheckpoint();
-    this.#work();
-    this.#checkpoint();
+    if (!this.#broken) {
+      this.#work();
+      this.#checkpoint();
+    }
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     this.#keeper.close();
   }
@@ -202,7 +182,7 @@ class RunningPipeline implements Pipeline {
   }
 
   #checkpoint(): void {
-    if (this.#options.stateDirectory === null || !this.#dirty) return;
+    if (this.#options.stateDirectory === null || !this.#dirty || this.#broken) return;
     const flushed = this.#sinks.map((sink) => sink.flush?.() ?? true);
     // What a sink could not take stays in the journal, from which the next process tells it again.
     if (this.#booksKept && flushed.includes(false) && this.#keeper.hasRoom) return;
@@ -232,7 +212,13 @@ class RunningPipeline implements Pipeline {
       },
       changed: (record) => this.#sourceChanged(record),
       kill: (id) => this.#ledger.kill(id),
+      broke: (error) => this.#broke(error),
     };
+  }
+
+  #broke(error: unknown): void {
+    if (this.#options.crashed === undefined) throw error;
+    this.#options.crashed(error);
   }
 
   #sourceChanged(record: SourceRecord): void {
@@ -242,7 +228,7 @@ class RunningPipeline implements Pipeline {
 
   /** The loop. Evidence that arrives while it works (a counter read because of a kill) joins the queue. */
   #work(): void {
-    if (this.#busy) return;
+    if (this.#busy || this.#broken) return;
     this.#busy = true;
     try {
       do {
@@ -251,6 +237,9 @@ class RunningPipeline implements Pipeline {
         if (kills.length > 0 || this.#countersAsked) this.#supervisors.poke(cgroupsOf(kills));
         this.#countersAsked = false;
       } while (!this.#intake.isEmpty);
+    } catch (error) {
+      this.#broken = true;
+      throw error;
     } finally {
       this.#busy = false;
     }

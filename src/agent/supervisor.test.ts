@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import type { FaultOwner, Faults } from "../host/faults.ts";
 import { createHost } from "../host/real.ts";
+import type { SourceRecord } from "../model/record.ts";
 import { manualClock } from "../sinks/testing/records.ts";
-import type { Source } from "../sources/source.ts";
+import type { Source, SourceContext } from "../sources/source.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** How often a source is started in 10 minutes when it breaks `lasts` ms after it came up. */
@@ -21,7 +23,7 @@ async function startsOf(lasts: number): Promise<number> {
   const supervisor = new Supervisor(
     source,
     { ...createHost(), clock },
-    { bootId: "", cursor: () => null, saveCursor() {}, observe() {}, changed() {} },
+    { bootId: "", cursor: () => null, saveCursor() {}, observe() {}, changed() {}, broke() {} },
   );
   supervisor.start();
   for (let tick = 0; tick < 2_400; tick++) {
@@ -61,6 +63,7 @@ test("a source that others call blind says so while it is up, and no longer once
       cursor: () => null,
       saveCursor() {},
       observe() {},
+      broke() {},
       changed: ({ state, reason, missed }) => void told.push(`${state} ${reason} ${missed}`),
     },
   );
@@ -85,4 +88,95 @@ test("a source that others call blind says so while it is up, and no longer once
     "down broke 6",
     "up null 6",
   ]);
+});
+
+/** A supervised source of which the test has the context and the owner of its uncaught errors. */
+function supervised(run: Source["run"]) {
+  const clock = manualClock();
+  const owners: FaultOwner[] = [];
+  const records: SourceRecord[] = [];
+  const broke: unknown[] = [];
+  const faults: Faults = {
+    within: (owner, call) => {
+      owners.push(owner);
+      return call();
+    },
+    outside: (call) => call(),
+    watch: () => () => undefined,
+  };
+  const supervisor = new Supervisor(
+    { name: "docker", run },
+    { ...createHost(), clock, faults },
+    {
+      bootId: "",
+      cursor: () => null,
+      saveCursor() {},
+      observe() {
+        throw new Error("the core broke");
+      },
+      changed: (record) => records.push(record),
+      broke: (error) => broke.push(error),
+    },
+  );
+  supervisor.start();
+  return { supervisor, clock, owners, records, broke };
+}
+
+const settled = () => setImmediate();
+
+test("an error that nobody caught ends the source's life, and it is begun again", async () => {
+  const stops: AbortSignal[] = [];
+  const { clock, owners, records, supervisor } = supervised(({ stop, up }) => {
+    stops.push(stop);
+    up("");
+    return new Promise((resolve) =>
+      stop.addEventListener("abort", () => resolve({ kind: "stopped" })),
+    );
+  });
+  owners[0]?.(new Error("Protocol error"));
+  await settled();
+  assert.deepEqual(
+    records.map(({ state, reason }) => [state, reason]),
+    [
+      ["up", null],
+      ["down", "Protocol error"],
+    ],
+  );
+  assert.equal(stops[0]?.aborted, true, "it has to let go");
+  for (let times = 0; times < 4; times++) {
+    clock.advance(250);
+    await settled();
+  }
+  assert.equal(stops.length, 2);
+  assert.equal(supervisor.record.state, "up");
+  await supervisor.stop();
+});
+
+test("a life that does not let go is no longer heard, and does not keep the next one", async () => {
+  let lives = 0;
+  const contexts: SourceContext[] = [];
+  const { clock, owners, broke } = supervised((context) => {
+    lives++;
+    contexts.push(context);
+    return new Promise(() => {});
+  });
+  owners[0]?.(new Error("broke"));
+  for (let times = 0; times < 30; times++) {
+    clock.advance(250);
+    await settled();
+  }
+  assert.equal(lives, 2);
+  contexts[0]?.emit([]);
+  assert.equal(broke.length, 0, "it was not heard");
+});
+
+test("what the program throws when it hears a source is not the source's error", async () => {
+  const { broke, supervisor } = supervised(async ({ emit, up }) => {
+    emit([]);
+    up("");
+    return new Promise(() => {});
+  });
+  await settled();
+  assert.deepEqual(broke.map(String), ["Error: the core broke"]);
+  assert.equal(supervisor.record.state, "up");
 });

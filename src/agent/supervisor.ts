@@ -11,6 +11,8 @@ const STEADY_MICROSECONDS = 10_000_000;
 const UNAVAILABLE_RETRY_MILLISECONDS = 60_000;
 const LOSSES_TOLD_MILLISECONDS = 1_000;
 const CURSOR_LENGTH_LIMIT = 4096;
+/** A source that was told to let go, and does not, is left to itself: what it says is no longer heard. */
+const LET_GO_MILLISECONDS = 5_000;
 
 export interface SupervisorHooks {
   readonly bootId: string;
@@ -18,6 +20,8 @@ export interface SupervisorHooks {
   saveCursor(source: SourceName, cursor: string): void;
   observe(source: SourceName, observations: readonly SourceObservation[]): void;
   changed(record: SourceRecord): void;
+  /** What heard the source threw: a fault of the program, not of the source. */
+  broke(error: unknown): void;
 }
 
 /** Keeps one source running: starts it, retries with back-off when it breaks, and knows its state. */
@@ -101,41 +105,61 @@ export class Supervisor {
 
   /** One life of the source. True when it had been up for a while. */
   async #runOnce(): Promise<boolean> {
-    const { clock } = this.#host;
-    let upAt: number | null = null;
-    const context = this.#context(() => {
-      upAt ??= clock.monotonicMicroseconds();
+    const { clock, faults } = this.#host;
+    const life = new Life(this.#stop.signal);
+    const context = this.#context(life, () => {
+      life.upAt ??= clock.monotonicMicroseconds();
     });
+    // Whatever it throws, rejects or emits, now or later, where nobody listens, ends this life and nothing else.
+    const run = faults.within(life.fail, async () => this.source.run(context));
     try {
-      const end = await this.source.run(context);
+      const end = await Promise.race([run, life.failed]);
       if (end.kind === "unavailable") {
         this.#update({ state: "unavailable", reason: sentence(end.reason, end.remedy) });
       }
     } catch (error) {
       this.#update({ state: "down", reason: describe(error) });
     }
-    return upAt !== null && clock.monotonicMicroseconds() - upAt >= STEADY_MICROSECONDS;
+    life.end();
+    await Promise.race([run.catch(() => undefined), this.#pause(LET_GO_MILLISECONDS)]);
+    return life.upAt !== null && clock.monotonicMicroseconds() - life.upAt >= STEADY_MICROSECONDS;
   }
 
-  #context(cameUp: () => void): SourceContext {
+  #context(life: Life, cameUp: () => void): SourceContext {
     const { name } = this.source;
+    const hear = (call: () => void) => {
+      if (life.isHeard) this.#outside(call);
+    };
     return {
       host: this.#host,
-      stop: this.#stop.signal,
+      stop: life.signal,
       bootId: this.#hooks.bootId,
       cursor: this.#hooks.cursor(name),
-      emit: (observations) => this.#hooks.observe(name, observations),
-      up: (note) => {
-        this.#note = note;
-        cameUp();
-        this.#blind = null;
-        this.#update({ state: "up", reason: null });
-      },
-      lost: (count) => this.#lose(count),
-      saveCursor: (cursor) => {
-        if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
-      },
+      emit: (observations) => hear(() => this.#hooks.observe(name, observations)),
+      up: (note) =>
+        hear(() => {
+          this.#note = note;
+          cameUp();
+          this.#blind = null;
+          this.#update({ state: "up", reason: null });
+        }),
+      lost: (count) => this.#outside(() => this.#lose(count)),
+      saveCursor: (cursor) =>
+        hear(() => {
+          if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
+        }),
     };
+  }
+
+  /** What hears the source is not the source: its work and its errors are the program's. */
+  #outside(call: () => void): void {
+    this.#host.faults.outside(() => {
+      try {
+        call();
+      } catch (error) {
+        this.#hooks.broke(error);
+      }
+    });
   }
 
   #update(change: Pick<SourceRecord, "state" | "reason">): void {
@@ -179,11 +203,57 @@ export class Supervisor {
   }
 }
 
+/** A source between one start and its end. */
+class Life {
+  upAt: number | null = null;
+  readonly #controller = new AbortController();
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #program: AbortSignal;
+  #ended = false;
+
+  constructor(program: AbortSignal) {
+    this.#program = program;
+    program.addEventListener("abort", this.#abort);
+    if (program.aborted) this.#abort();
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Until it ended: a life that does not let go has nothing more to say. */
+  get isHeard(): boolean {
+    return !this.#ended;
+  }
+
+  /** Rejects with an error of the source that nobody caught. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  readonly fail = (error: unknown): void => this.#failure.reject(error);
+
+  end(): void {
+    this.#ended = true;
+    this.#program.removeEventListener("abort", this.#abort);
+    this.#abort();
+  }
+
+  readonly #abort = (): void => this.#controller.abort();
+}
+
 function sentence(reason: string, remedy: string): string {
   return remedy === "" ? reason : `${reason}: ${remedy}`;
 }
 
+/** Codes that say little without the sentence that came with them. */
+const TOLD_IN_WORDS = new Set(["EPROTO", "EMSGSIZE", "ETIMEDOUT", "EPERM"]);
+
 function describe(error: unknown): string {
-  if (error instanceof HostError) return `${error.path}: ${error.code}`;
+  if (error instanceof HostError) {
+    const told = TOLD_IN_WORDS.has(error.code) ? `${error.message.slice(0, 300)}, ` : "";
+    return `${error.path}: ${told}${error.code}`;
+  }
   return error instanceof Error ? error.message.slice(0, 300) : String(error).slice(0, 300);
 }

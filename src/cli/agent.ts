@@ -7,7 +7,7 @@ import { createStore, STORE_FILE, type Store } from "../sinks/store.ts";
 import { DEFAULT_RETENTION, type Retention } from "../sinks/store-retention.ts";
 import { createTerminal, type TerminalSink } from "../sinks/terminal.ts";
 import { localOffsetMinutes } from "./console.ts";
-import { atMost } from "./ending.ts";
+import { atMost, Breakdown } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
 import { CliError, type ExitStatus, messageOf } from "./errors.ts";
 import { flagOption, type RawOptions, requiredNumber, textOption } from "./options.ts";
@@ -52,20 +52,27 @@ class Agent {
   #terminal: TerminalSink | null = null;
   #pipeline: Pipeline | null = null;
   #http: HttpSink | null = null;
+  readonly #breakdown: Breakdown;
 
   constructor(context: Context, options: RawOptions, directory: string) {
     this.#context = context;
     this.#options = options;
     this.#directory = directory;
+    this.#breakdown = new Breakdown(context.host);
   }
 
-  async run(): Promise<void> {
+  /** Until a signal ends it, or a fault of the program: then it rejects, with everything on disk, and has to be started again. */
+  run(): Promise<void> {
+    return this.#breakdown.during(() => this.#run());
+  }
+
+  async #run(): Promise<void> {
     const { host, console } = this.#context;
     const pipeline = this.#start();
     try {
       this.#http = await this.#listen(pipeline.view);
       for (const problem of pipeline.problems) this.#say(problem);
-      await console.interrupted;
+      await Promise.race([console.interrupted, this.#breakdown.failed]);
     } finally {
       await atMost(host.clock, STOP_SECONDS, pipeline.stop());
     }
@@ -84,6 +91,7 @@ class Agent {
       node: textOption(this.#options, "node") ?? host.hostname,
       version,
       report: (sentence) => this.#say(sentence),
+      crashed: this.#breakdown.report,
       sinks: (view) => this.#createSinks(view),
     });
     return this.#pipeline;

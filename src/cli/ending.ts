@@ -1,4 +1,4 @@
-import type { Clock } from "../host/host.ts";
+import type { Clock, Host } from "../host/host.ts";
 import type { KillRecord } from "../model/record.ts";
 import type { Sink } from "../sinks/sink.ts";
 
@@ -12,6 +12,35 @@ export function afterSeconds(clock: Clock, seconds: number | null): Promise<void
 /** Waits for `work`, but not longer than that: a source that does not stop must not hold the terminal. */
 export async function atMost(clock: Clock, seconds: number, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, afterSeconds(clock, seconds)]);
+}
+
+/** What ends a program that should have gone on: an error that belongs to no source, and that nobody caught. */
+export class Breakdown {
+  readonly #faults: Host["faults"];
+  readonly #failure = Promise.withResolvers<never>();
+  #forget = () => {};
+
+  constructor({ faults }: Host) {
+    this.#faults = faults;
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  /** Rejects with the first of them. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  readonly report = (error: unknown): void => this.#failure.reject(error);
+
+  /** Runs `work` with the net below it, and ends it with what falls in. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#forget = this.#faults.watch(this.report);
+    try {
+      return await work();
+    } finally {
+      this.#forget();
+    }
+  }
 }
 
 /** After the last awaited kill its other witnesses get this long to speak. */

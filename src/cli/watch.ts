@@ -5,7 +5,7 @@ import type { RecordFilter } from "../sinks/record-filter.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createTerminal } from "../sinks/terminal.ts";
 import { localOffsetMinutes } from "./console.ts";
-import { afterSeconds, atMost, KillCounter } from "./ending.ts";
+import { afterSeconds, atMost, Breakdown, KillCounter } from "./ending.ts";
 import { type Context, kernelRelease, passingInstance, sourceOptions } from "./environment.ts";
 import type { ExitStatus } from "./errors.ts";
 import { filterOption, flagOption, numberOption, type RawOptions, textOption } from "./options.ts";
@@ -14,7 +14,16 @@ import { filterOption, flagOption, numberOption, type RawOptions, textOption } f
 const STOP_SECONDS = 0.8;
 
 /** `oomwitness watch`: the live view, or JSON lines, of a pipeline that keeps nothing. */
-export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
+export function run(context: Context, options: RawOptions): Promise<ExitStatus> {
+  const breakdown = new Breakdown(context.host);
+  return breakdown.during(() => watch(context, options, breakdown));
+}
+
+async function watch(
+  context: Context,
+  options: RawOptions,
+  breakdown: Breakdown,
+): Promise<ExitStatus> {
   const { host, console } = context;
   const { clock } = host;
   const history = flagOption(options, "history");
@@ -30,6 +39,7 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
     stateDirectory: null,
     node: textOption(options, "node") ?? host.hostname,
     version: context.version,
+    crashed: breakdown.report,
     sinks: (view) => {
       output = outputSink(context, options, view, (source) => pipeline.note(source));
       const asOpened = !flagOption(options, "json");
@@ -40,10 +50,14 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
     },
   });
   const time = afterSeconds(clock, numberOption(options, "for"));
-  await Promise.race([console.interrupted, console.readerGone, time, counter.reached]);
-  await atMost(clock, STOP_SECONDS, pipeline.stop());
-  await (output as Sink | null)?.close();
-  return 0;
+  const ends = [console.interrupted, console.readerGone, time, counter.reached, breakdown.failed];
+  try {
+    await Promise.race(ends);
+    return 0;
+  } finally {
+    await atMost(clock, STOP_SECONDS, pipeline.stop());
+    await (output as Sink | null)?.close();
+  }
 }
 
 function outputSink(

@@ -5,6 +5,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import type { Faults } from "./faults.ts";
 
 /**
  * The door: everything the program does to the machine goes through here, so that tests can stand in front of it.
@@ -16,6 +17,7 @@ export interface Host {
   readonly processes: Processes;
   readonly http: HttpClient;
   readonly grpc: Grpc;
+  readonly faults: Faults;
   /** uid of this process, 0 when root. */
   readonly uid: number;
   readonly hostname: string;
@@ -160,12 +162,26 @@ export interface GrpcConnection {
     input: MessageInitShape<I>,
     options: GrpcCallOptions & { readonly timeoutMilliseconds: number },
   ): Promise<MessageShape<O>>;
-  /** Messages as they come; asked for once iteration begins. Without a deadline it follows until it breaks or is aborted. */
+  /**
+   * Messages as they come, at most 1 MiB each; asked for once iteration begins. Without a deadline it follows until it breaks or is
+   * aborted. A daemon that says more than a node full of containers can have to say is not followed on (`EMSGSIZE`).
+   */
   follow<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     input: MessageInitShape<I>,
     options: GrpcCallOptions,
   ): AsyncIterable<MessageShape<O>>;
+  /**
+   * The elements of an answer that is a list, `{ repeated ELEMENT x = 1; }`, as they come. At most 16 MiB; `dropped` is called for an
+   * element of more than 512 KiB, which is left out.
+   */
+  elements<I extends DescMessage, O extends DescMessage, E extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    element: E,
+    input: MessageInitShape<I>,
+    options: GrpcCallOptions & { readonly timeoutMilliseconds: number },
+    dropped: () => void,
+  ): AsyncIterable<MessageShape<E>>;
   /** A message that came packed in another (google.protobuf.Any); `null` when the bytes are none of that kind. */
   decode<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> | null;
   /** Breaks what is under way. Idempotent. */

@@ -1,5 +1,6 @@
 import os from "node:os";
 import { createClock } from "./clock.ts";
+import { createFaults } from "./faults.ts";
 import { createFiles } from "./files.ts";
 import { createGrpc } from "./grpc.ts";
 import type { Host } from "./host.ts";
@@ -14,6 +15,7 @@ export function createHost(): Host {
     processes: createProcesses(),
     http: createHttpClient(),
     grpc: createGrpc(),
+    faults: createFaults(),
     uid: process.getuid?.() ?? -1,
     hostname: os.hostname(),
   };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
+import { createFaults } from "../host/faults.ts";
 import { createFiles } from "../host/files.ts";
 import { createGrpc } from "../host/grpc.ts";
 import type { Host, StreamHandler } from "../host/host.ts";
@@ -101,6 +102,7 @@ class Bench {
       files: createFiles(),
       http: createHttpClient(),
       grpc: createGrpc(),
+      faults: createFaults(),
       processes: {
         stream: (path, handler) => {
           this.commands.push(path);

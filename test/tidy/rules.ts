@@ -96,8 +96,6 @@ const DOOR_MODULES =
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
   "@bufbuild/protobuf": ["host"],
-  "@connectrpc/connect": ["host"],
-  "@connectrpc/connect-node": ["host"],
   zod: ["model", "agent", "cli", "sinks"],
 };
 
