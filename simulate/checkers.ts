@@ -8,8 +8,8 @@ export interface Verdict {
   /** What a schedule got wrong, in one line each; empty when all is well. */
   readonly problems: readonly string[];
   /**
-   * Records whose cgroup is wrong and said to be inferred. Possible where counters alone tell: they have entries of kills
-   * that no source saw, and a kill of which only the log tells is dated to seconds.
+   * Records beyond what was killed in their cgroup, said to be inferred. Possible right after a group kill, and where counters
+   * alone tell: they have entries of kills that no source saw, and a kill of which only the log tells is dated to seconds.
    */
   readonly wrongGuesses: number;
   /** Records of known victims that leave the cgroup open. */
@@ -206,10 +206,26 @@ function looksLikeMember({ incidents }: Truth, kill: TrueKill): boolean {
   return false;
 }
 
-function countWrongGuesses({ known }: Match): number {
-  return [...known].filter(([record, kill]) => {
-    return record.attribution === "inferred" && !isRightCgroup(record, kill);
-  }).length;
+/**
+ * Records too many in each cgroup. Where counters alone tell, which of two processes was in which cgroup may be a choice;
+ * how many were in each is not.
+ */
+function countWrongGuesses({ known, unknown, left }: Match): number {
+  const room = new Map<string, number>();
+  const kills = [...known.values(), ...left];
+  for (const { cgroup } of kills) room.set(cgroup.path, (room.get(cgroup.path) ?? 0) + 1);
+  const placed = [...known.keys(), ...unknown].flatMap(({ cgroup }) => cgroup.path ?? []);
+  // The innermost first: a kill somewhere below a cgroup takes what is left.
+  placed.sort((one, other) => other.split("/").length - one.split("/").length);
+  return placed.filter((path) => !takeRoom(room, path)).length;
+}
+
+function takeRoom(room: Map<string, number>, path: string): boolean {
+  const free = [...room].filter(([, kills]) => kills > 0).map(([place]) => place);
+  const place = free.find((one) => one === path) ?? free.find((one) => one.startsWith(`${path}/`));
+  if (place === undefined) return false;
+  room.set(place, (room.get(place) ?? 0) - 1);
+  return true;
 }
 
 function isRightCgroup(record: KillRecord, kill: TrueKill): boolean {

@@ -229,7 +229,7 @@ function basisText({ basis, victim, incident }: KillRecord): string {
     case "counter":
       return victim.tid === null
         ? "this cgroup's counter has one kill more than other sources saw"
-        : "no source named the cgroup, and only this cgroup's counter has a kill at that time";
+        : "this cgroup's counter has a kill that no other record explains; that it was this process is inferred";
     case "neighbour":
       return incident.group
         ? "no source named the victim's own cgroup, so it is that of its group kill"

@@ -98,8 +98,8 @@ function mayBeIn({ cgroup }: Kill, { identity }: CgroupBook): boolean {
   return cgroup.basis === "counter" || isWithin(identity.path, cgroup.path);
 }
 
-/** `shift` is added where only the log dates the kill. */
-function covers(step: Step, kill: Kill, shift = 0): boolean {
+/** Whether the kill may be an entry of this reading. `shift` (µs) is added where only the log dates the kill. */
+export function covers(step: Step, kill: Kill, shift = 0): boolean {
   const at = kill.at.monotonicMicroseconds;
   const margin = marginOf(kill.at) + SLACK_MICROSECONDS + (isExact(kill.at) ? 0 : shift);
   return step.delta > 0 && at >= step.from - margin && at <= step.to + margin;
