@@ -81,6 +81,12 @@ const BUGS: Readonly<Record<string, () => Planted>> = {
         : kill;
     });
   },
+  /** The log's victims have another user: where its clock lies nothing says any more that they are the trace's. */
+  "clock-alone-decides": () =>
+    eachKill((kill) => {
+      if (kill.source !== "kernel-log") return kill;
+      return { ...kill, victim: { ...kill.victim, uid: (kill.victim.uid ?? 0) + 1 } };
+    }),
   /** Sharers of a victim's memory are taken for kills the kernel counted. */
   "sharers-count": () => eachKill((kill) => ({ ...kill, counted: true })),
   /** The cgroup is read when the evidence is handled, and by then it is the neighbour's. */

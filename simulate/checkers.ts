@@ -60,25 +60,40 @@ function checkStream(told: readonly StreamRecord[], final: Map<string, KillRecor
     if (record.revision !== expected) {
       problems.push(`${record.id} has revision ${record.revision} where ${expected} is due`);
     }
+    const { revision, ...words } = record;
+    if (revision > 0 && isSame(final.get(record.id), words)) {
+      problems.push(`${record.id} says in revision ${revision} what it said before`);
+    }
     revisions.set(record.id, record.revision);
     final.set(record.id, record);
   }
   return problems;
 }
 
+function isSame(before: KillRecord | undefined, words: Omit<KillRecord, "revision">): boolean {
+  if (before === undefined) return false;
+  const { revision: _, ...earlier } = before;
+  return JSON.stringify(earlier) === JSON.stringify(words);
+}
+
 /** Log times are right to a quarter of a second plus what the log was read late; without a live record to 5 s. */
 const TIME_TOLERANCE = 6 * SECOND;
+
+function toleranceOf({ stalls }: Outcome): number {
+  return TIME_TOLERANCE + Math.abs(stalls.clockLie);
+}
 
 /** Each record with a victim to the nearest kill of that thread, one to one. */
 function matchKills(outcome: Outcome, records: readonly KillRecord[]): Match {
   const problems: string[] = [];
   const known = new Map<KillRecord, TrueKill>();
   const free = new Set(allKills(outcome.truth));
-  const unknown = records.filter((record) => record.victim.tid === null);
-  const named = records.filter((record) => record.victim.tid !== null);
+  const kills = records.filter((record) => record.outcome !== "duplicate");
+  const unknown = kills.filter((record) => record.victim.tid === null);
+  const named = kills.filter((record) => record.victim.tid !== null);
   for (const record of sortByTime(named)) {
     const candidates = [...free].filter((kill) => kill.tid === record.victim.tid);
-    const kill = nearest(candidates, record, outcome.wallOffsets);
+    const kill = nearest(candidates, record, outcome);
     if (kill === null) {
       problems.push(`forged or double: no kill is left for ${record.id} at ${record.at}`);
       continue;
@@ -99,13 +114,15 @@ function sortByTime(records: readonly KillRecord[]): KillRecord[] {
 function nearest(
   kills: readonly TrueKill[],
   record: KillRecord,
-  offsets: readonly number[],
+  outcome: Outcome,
 ): TrueKill | null {
   let best: TrueKill | null = null;
-  let bestDistance = TIME_TOLERANCE;
+  let bestDistance = toleranceOf(outcome);
   for (const kill of kills) {
     const distance = Math.min(
-      ...offsets.map((offset) => Math.abs(wallMicroseconds(record.at) - offset - kill.at)),
+      ...outcome.wallOffsets.map((offset) =>
+        Math.abs(wallMicroseconds(record.at) - offset - kill.at),
+      ),
     );
     if (distance >= bestDistance) continue;
     best = kill;
@@ -162,9 +179,9 @@ function isDoubled([first]: readonly TrueKill[]): boolean {
 }
 
 /** Some source that sees single kills lost nothing. */
-function sawAll({ plan, lost, lives }: Outcome): boolean {
+function sawAll({ plan, stalls, lost, lives }: Outcome): boolean {
   if (plan.sources.log && lost.log === 0) return true;
-  const late = plan.outages.some(({ source }) => source === "trace");
+  const late = [...plan.outages, ...stalls.stalls].some(({ source }) => source === "trace");
   return plan.sources.trace && lost.trace === 0 && lives === 1 && !late;
 }
 
@@ -317,7 +334,7 @@ function checkUnattributed(
   const { summary, booksFrom } = outcome;
   const bare = [...known].filter(([record, kill]) => record.cgroup.path === null && kill.counted);
   const sure = bare.filter(([, kill]) => kill.at > booksFrom);
-  const near = bare.filter(([, kill]) => Math.abs(kill.at - booksFrom) < TIME_TOLERANCE);
+  const near = bare.filter(([, kill]) => Math.abs(kill.at - booksFrom) < toleranceOf(outcome));
   const nameless = unknown.filter((record) => record.cgroup.path === null);
   const newer = nameless.filter((record) => isNewer(record, outcome));
   const [least, most] = [sure.length + newer.length, sure.length + near.length + nameless.length];

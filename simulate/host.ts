@@ -40,6 +40,10 @@ export interface Life {
   procFails(): boolean;
   /** How late the next reading of the kernel log is, µs. */
   logDelay(): number;
+  /** Records in one reading of the kernel log. */
+  readonly logChunk: number;
+  /** Calls now, or when the process is no longer stopped: timers first, as Node does. */
+  awake(kind: "timer" | "input", call: () => void): void;
 }
 
 /** The machine as one process of the agent sees it: time, /proc, cgroups and its state directory. */
@@ -74,7 +78,7 @@ export class SimulatedHost implements Host {
       after: (milliseconds, call) => {
         const due = clockwork.now + Math.round(milliseconds * 1000) + life.lateness();
         return clockwork.at(due, () => {
-          if (life.alive) call();
+          life.awake("timer", call);
         });
       },
     };
@@ -116,8 +120,10 @@ class LogReader implements StreamHandle {
     if (this.#waiting || this.#closed || !this.#life.alive) return;
     this.#waiting = true;
     this.#clockwork.at(this.#clockwork.now + this.#life.logDelay(), () => {
-      this.#waiting = false;
-      if (!this.#closed && this.#life.alive) this.#read();
+      this.#life.awake("input", () => {
+        this.#waiting = false;
+        if (!this.#closed) this.#read();
+      });
     });
   }
 
@@ -128,9 +134,11 @@ class LogReader implements StreamHandle {
       this.#handler.end({ exitCode: 1, message: "cat: /dev/kmsg: Broken pipe" });
       return;
     }
-    const lines = log.records.slice(this.#next - log.first);
-    this.#next = this.#kernel.logEnd;
+    const start = this.#next - log.first;
+    const lines = log.records.slice(start, start + this.#life.logChunk);
+    this.#next += lines.length;
     if (lines.length > 0) this.#handler.data(new TextEncoder().encode(lines.join("")));
+    if (this.#next < this.#kernel.logEnd) this.#readSoon();
   }
 }
 
@@ -319,7 +327,7 @@ class SimulatedFiles implements Files {
     );
     if (watched === undefined) return () => {};
     return this.#kernel.watch(watched, () => {
-      if (this.#life.alive) changed("memory.events");
+      this.#life.awake("input", () => changed("memory.events"));
     });
   }
 }

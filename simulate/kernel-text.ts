@@ -169,7 +169,8 @@ export function markLine(
   kernel: Kernel,
 ): string {
   const kilobytes = "anonKilobytes" in victim ? victim.anonKilobytes : 0;
-  const more = ` comm=${victim.comm} total-vm=21572kB anon-rss=${kilobytes}kB file-rss:4kB shmem-rss:712kB uid=0 pgtables=76kB oom_score_adj=0`;
+  const uid = "uid" in victim ? victim.uid : 0;
+  const more = ` comm=${victim.comm} total-vm=21572kB anon-rss=${kilobytes}kB file-rss:4kB shmem-rss:712kB uid=${uid} pgtables=76kB oom_score_adj=0`;
   const body = `mark_victim: pid=${victim.tid}${kernel.richMark ? more : ""}`;
   return `${traceHead(task, at, "...1.")} ${body}\n`;
 }

@@ -69,9 +69,10 @@ function isKill(what: string): boolean {
   return / (?:kill tid|group kill|node =)/.test(what);
 }
 
-function sayPlan({ plan, lost, summary, lives }: Outcome): string[] {
+function sayPlan({ plan, stalls, lost, summary, lives }: Outcome): string[] {
   return [
     `trouble: ${JSON.stringify(plan)}`,
+    `stalls: ${JSON.stringify(stalls)}`,
     `lost: ${JSON.stringify(lost)}, lives: ${lives}`,
     `ledger: ${JSON.stringify(summary)}`,
   ];

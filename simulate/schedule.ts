@@ -19,6 +19,7 @@ import { type Disk, type DiskMoment, type Life, SimulatedHost, STATE_DIRECTORY }
 import { SimulatedKernel } from "./kernel.ts";
 import { sayObservation, sayRecord } from "./narrate.ts";
 import { type Crash, makePlan, type Plan } from "./plan.ts";
+import { StallPlan, type Stalls } from "./stalls.ts";
 import { createTraceTwin } from "./trace-source.ts";
 import type { Truth } from "./truth.ts";
 import { makeTruth } from "./world.ts";
@@ -28,6 +29,7 @@ export interface Outcome {
   readonly seed: number;
   readonly truth: Truth;
   readonly plan: Plan;
+  readonly stalls: Stalls;
   /** Records as sinks were told, over all lives of the agent, repetitions included. */
   readonly told: readonly StreamRecord[];
   readonly summary: LedgerRecord;
@@ -52,15 +54,18 @@ class Killed extends Error {}
 
 export function runSchedule(seed: number, bug: Bug | null, watch: Watcher | null): Outcome {
   const random = new Random(seed);
-  const truth = makeTruth(random.fork());
+  const stallPlan = new StallPlan(seed);
+  const truth = makeTruth(random.fork(), stallPlan.storm);
   const plan = makePlan(random.fork(), truth);
-  return new Schedule(seed, truth, plan, random, bug, watch).run();
+  const trouble = { plan, stalls: stallPlan.make(truth) };
+  return new Schedule(seed, truth, trouble, random, bug, watch).run();
 }
 
 class Schedule {
   readonly #seed: number;
   readonly #truth: Truth;
   readonly #plan: Plan;
+  readonly #stalls: Stalls;
   readonly #random: Random;
   readonly #bug: Bug | null;
   readonly #watch: Watcher | null;
@@ -80,7 +85,7 @@ class Schedule {
   constructor(
     seed: number,
     truth: Truth,
-    plan: Plan,
+    { plan, stalls }: { readonly plan: Plan; readonly stalls: Stalls },
     random: Random,
     bug: Bug | null,
     watch: Watcher | null,
@@ -88,6 +93,7 @@ class Schedule {
     this.#seed = seed;
     this.#truth = truth;
     this.#plan = plan;
+    this.#stalls = stalls;
     this.#random = random;
     this.#bug = bug;
     this.#watch = watch;
@@ -101,7 +107,8 @@ class Schedule {
     for (const crash of this.#plan.crashes) this.#clockwork.at(crash.at, () => this.#crash(crash));
     for (const step of this.#plan.wallSteps) this.#clockwork.at(step.at, () => this.#step(step.by));
     const last = Math.max(endsAt, ...this.#plan.crashes.map(({ at, downFor }) => at + downFor));
-    const outage = Math.max(0, ...this.#plan.outages.map(({ to }) => to));
+    const { stops, stalls } = this.#stalls;
+    const outage = Math.max(0, ...[...this.#plan.outages, ...stops, ...stalls].map(({ to }) => to));
     const failed = (error: unknown) => {
       if (!(error instanceof Killed)) this.#problems.push(describe(error));
     };
@@ -118,6 +125,7 @@ class Schedule {
       seed: this.#seed,
       truth: this.#truth,
       plan: this.#plan,
+      stalls: this.#stalls,
       told: this.#told,
       summary: view?.ledger() ?? NO_SUMMARY,
       contradictions: drops.find(({ what }) => what === "contradictions")?.count ?? 0,
@@ -154,6 +162,8 @@ class Schedule {
       written: (path, text) => this.#bug?.written?.(path, text, this.#disk.get(path)) ?? text,
       procFails: () => this.#random.chance(this.#plan.procFails),
       logDelay: () => this.#readingTime("log") - this.#clockwork.now,
+      logChunk: this.#stalls.logChunk,
+      awake: (kind, call) => this.#awake(life, kind, call),
     };
     this.#life = life;
     const host = new SimulatedHost(this.#kernel, this.#clockwork, this.#disk, life);
@@ -224,15 +234,27 @@ class Schedule {
 
   #wake(life: Life, read: () => void): void {
     this.#clockwork.at(this.#readingTime("trace"), () => {
-      if (life.alive) read();
+      this.#awake(life, "input", read);
     });
+  }
+
+  #awake(life: Life, kind: "timer" | "input", call: () => void): void {
+    if (!life.alive) return;
+    const now = this.#clockwork.now;
+    const stop = this.#stalls.stops.find(({ from, to }) => now >= from && now < to);
+    if (stop === undefined) {
+      call();
+      return;
+    }
+    const order = kind === "timer" ? 0 : this.#random.int(1, 2_000);
+    this.#clockwork.at(stop.to + order, () => this.#awake(life, kind, call));
   }
 
   /** When the log or the trace is read next: late, and not during an outage. */
   #readingTime(source: "log" | "trace"): number {
     const delay = source === "log" ? this.#plan.logDelay : this.#plan.traceDelay;
     let time = this.#clockwork.now + this.#random.int(20, delay);
-    for (const outage of this.#plan.outages) {
+    for (const outage of [...this.#plan.outages, ...this.#stalls.stalls]) {
       if (outage.source === source && time >= outage.from && time < outage.to) time = outage.to;
     }
     return time;
@@ -245,7 +267,7 @@ class Schedule {
     const later = (call: () => void, due: number) => {
       lastDue = Math.max(lastDue, due);
       this.#clockwork.at(lastDue, () => {
-        if (life.alive) call();
+        this.#awake(life, "input", call);
       });
     };
     const poke = source.poke?.bind(source);
@@ -280,7 +302,8 @@ class Schedule {
     later: (call: () => void, due: number) => void,
   ): void {
     const { emitDelay, doubles } = this.#plan;
-    const changed = this.#bug?.observed?.(observations, this.#clockwork.now) ?? observations;
+    const dated = observations.map((one) => this.#misdated(one));
+    const changed = this.#bug?.observed?.(dated, this.#clockwork.now) ?? dated;
     const emit = (some: readonly Observation[]) => {
       for (const one of some) this.#say(() => `seen ${sayObservation(one, this.#truth)}`);
       context.emit(some);
@@ -293,10 +316,21 @@ class Schedule {
         // The same words again come after the first time they were said.
         const again = this.#clockwork.now + emitDelay + this.#random.int(0, 2 * SECOND);
         this.#clockwork.at(again, () => {
-          if (life.alive) emit([observation]);
+          this.#awake(life, "input", () => emit([observation]));
         });
       }
     }
+  }
+
+  /** The log's clock is off by more than it says. */
+  #misdated(observation: Observation): Observation {
+    const { clockLie } = this.#stalls;
+    if (observation.source !== "kernel-log" || clockLie === 0) return observation;
+    const { at } = observation;
+    const lie = Math.min(clockLie, this.#clockwork.now - at.monotonicMicroseconds);
+    const monotonicMicroseconds = Math.max(0, at.monotonicMicroseconds + lie);
+    const wallMicroseconds = at.wallMicroseconds + lie;
+    return { ...observation, at: { ...at, monotonicMicroseconds, wallMicroseconds } };
   }
 }
 

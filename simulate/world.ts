@@ -22,9 +22,9 @@ interface Kinds {
 const REUSE_MICROSECONDS = 12 * SECOND;
 const COMMS = ["hog", "java", "x) Killed process 1 (init", "a b", "worker-1", "node"];
 
-/** Generates what happens on the machine. Draws only from `random`: the same seed is the same world. */
-export function makeTruth(random: Random): Truth {
-  return new World(random).make();
+/** Generates what happens on the machine; with `storm` the agent starts amid many kills. Draws only from `random`: the same seed is the same world. */
+export function makeTruth(random: Random, storm: boolean): Truth {
+  return new World(random, storm).make();
 }
 
 class World {
@@ -32,14 +32,16 @@ class World {
   readonly #kinds: Kinds;
   readonly #kernel: Kernel;
   readonly #startsAt: number;
+  readonly #storm: boolean;
   readonly #cgroups: Cgroup[] = [];
   readonly #used: { tid: number; at: number }[] = [];
   #nextInode = 70;
   #nextTid: number;
   #now: number;
 
-  constructor(random: Random) {
+  constructor(random: Random, storm: boolean) {
     this.#random = random;
+    this.#storm = storm;
     const on = () => random.chance(0.5);
     this.#kinds = {
       groups: on(),
@@ -63,9 +65,10 @@ class World {
     const random = this.#random;
     // History: some kills happened before anybody watched.
     this.#now = this.#startsAt - (random.chance(0.3) ? random.int(0, 3) * SECOND : 0);
+    if (this.#storm) this.#now = Math.min(this.#now, this.#startsAt - random.int(0, SECOND));
     const incidents: Incident[] = [];
     const phantoms: Phantom[] = [];
-    const amount = random.chance(0.05) ? random.int(12, 30) : random.int(1, 6);
+    const amount = random.chance(this.#storm ? 1 : 0.05) ? random.int(12, 30) : random.int(1, 6);
     while (incidents.length < amount) {
       this.#pause();
       if (this.#kinds.phantoms && random.chance(0.2)) phantoms.push(this.#phantom());
@@ -84,9 +87,9 @@ class World {
 
   #pause(): void {
     const random = this.#random;
-    const burst = this.#kinds.bursts && random.chance(0.8);
+    const burst = (this.#storm || this.#kinds.bursts) && random.chance(0.8);
     this.#now += burst
-      ? random.int(300, 5_000)
+      ? random.int(300, this.#storm ? 100_000 : 5_000)
       : random.int(5_000, this.#kinds.reuse ? 6_000_000 : 900_000);
     // The first reading of the counters is not one instant; nothing happens while it is made (see README of the simulator).
     if (Math.abs(this.#now - this.#startsAt) < 60_000) this.#now = this.#startsAt + 60_000;

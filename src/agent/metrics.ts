@@ -126,6 +126,11 @@ export class Metrics {
     const kill = known ?? openKill(record, this.#now);
     if (known === undefined) this.#await(kill);
     else amendKill(kill, record);
+    if (record.outcome === "duplicate") this.#withdraw(kill);
+    else this.#know(kill, record);
+  }
+
+  #know(kill: OpenKill, record: KillRecord): void {
     const { container, pod } = record;
     if (container !== null) this.#containers.named(container, pod, this.#now);
     if (isSettled(record)) this.#count(kill);
@@ -243,6 +248,12 @@ export class Metrics {
     for (const kill of this.#open.values()) {
       if (kill.openedAt === 0) kill.openedAt = nowSeconds;
     }
+  }
+
+  /** It is no kill of its own. What was counted already stays: a counter cannot take back. */
+  #withdraw({ id }: OpenKill): void {
+    this.#open.delete(id);
+    this.#pending.delete(id);
   }
 
   #await(kill: OpenKill): void {

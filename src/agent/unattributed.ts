@@ -1,4 +1,4 @@
-import type { Kill } from "../ledger/ledger.ts";
+import { isDuplicate, type Kill } from "../ledger/ledger.ts";
 
 /** After that long a kill's cgroup will not become known. */
 const SETTLED_AFTER_MICROSECONDS = 5_000_000;
@@ -27,6 +27,10 @@ export class Unattributed {
   settle(now: number): number {
     const end = this.#waiting.findIndex(({ settledAt }) => settledAt > now);
     const settled = this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
-    return settled.filter(({ id }) => this.#kill(id)?.attribution === "none").length;
+    return settled.filter(({ id }) => isUnattributed(this.#kill(id))).length;
   }
+}
+
+function isUnattributed(kill: Kill | undefined): boolean {
+  return kill?.attribution === "none" && !isDuplicate(kill);
 }

@@ -1,13 +1,23 @@
 import { type Identity, mergeIdentity, NOBODY } from "../model/identity.ts";
-import type { CgroupStamp, SourceName } from "../model/observation.ts";
+import type { CgroupStamp, KillSourceName, SourceName } from "../model/observation.ts";
 import { SOURCE_NAMES } from "../model/observation.ts";
 import type { KillRecord } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
 import { forgetSteps } from "./book.ts";
 import { CgroupBooks } from "./cgroup-books.ts";
 import { KillIndex } from "./identity.ts";
-import { Incidents } from "./incidents.ts";
-import { attributionOf, contradicts, type Kill } from "./kill.ts";
+import { type Incident, Incidents } from "./incidents.ts";
+import {
+  attributionOf,
+  betterInstant,
+  betterStamp,
+  contradicts,
+  type Kill,
+  type KillPatch,
+  mergeLimit,
+  mergeTrigger,
+  mergeVictim,
+} from "./kill.ts";
 import { Limits } from "./limits.ts";
 import type { NodeBook } from "./node-book.ts";
 import { Outbox } from "./outbox.ts";
@@ -19,6 +29,40 @@ const MEMORY_MICROSECONDS = 600 * SECOND;
 const KILLS_KEPT = 20_000;
 /** A counter is read within that time of a kill, or says nothing about it. */
 const WITNESS_MICROSECONDS = 2 * SECOND;
+
+/** What the books know a kill by. */
+const IN_BOOKS: ReadonlySet<keyof KillPatch> = new Set([
+  "at",
+  "cgroup",
+  "counted",
+  "doubled",
+  "groupFirst",
+  "skipped",
+  "inNodeBook",
+]);
+/** What a record does not say. */
+const UNSAID: ReadonlySet<keyof KillPatch> = new Set([
+  "counted",
+  "doubled",
+  "groupFirst",
+  "skipped",
+  "inNodeBook",
+  "ambiguous",
+  "evidence",
+  "times",
+]);
+
+const KILL_SOURCES: readonly KillSourceName[] = ["kernel-log", "tracefs", "probe"];
+/** Nothing in the books, and nothing that evidence would find. */
+const NO_KILL = {
+  evidence: {},
+  times: {},
+  incidents: {},
+  counted: false,
+  doubled: false,
+  groupFirst: false,
+  skipped: false,
+} as const satisfies KillPatch;
 
 export interface CasesContext {
   readonly bootId: string;
@@ -53,23 +97,22 @@ export class Cases {
     this.#context = context;
     this.node = node;
     this.now = now;
-    this.outbox = new Outbox(
-      (kill) => this.#record(kill),
-      (kill) => this.#identify(kill),
-    );
+    this.outbox = new Outbox({
+      render: (kill) => this.#record(kill),
+      identify: (kill) => this.#identify(kill),
+      tell: (kill, told) => void Object.assign(kill, told),
+    });
   }
 
   /** A kill that is not in the books yet: into the books and the indexes. */
   enter(kill: Kill): void {
-    this.node.enter(kill, 1);
-    this.books.enter(kill, 1);
+    this.#enterBooks(kill, 1);
     this.#index(kill);
   }
 
   /** Out of everything, as if it had never been known. */
   remove(kill: Kill): void {
-    this.node.enter(kill, -1);
-    this.books.enter(kill, -1);
+    this.#enterBooks(kill, -1);
     this.incidents.forget(kill);
     this.kills.forget(kill);
     this.outbox.forget(kill);
@@ -78,41 +121,72 @@ export class Cases {
     this.order = this.order.filter((other) => other !== kill);
   }
 
-  /** Moves the kill to another cgroup: out of the old books, into the new. */
-  stamp(kill: Kill, cgroup: CgroupStamp | null): void {
-    if (cgroup === kill.cgroup) return;
-    if (contradicts(kill.cgroup, cgroup)) this.contradictions++;
-    this.outbox.before(kill, this.now);
-    // Another cgroup, another owner.
-    if (cgroup?.path !== kill.cgroup?.path) delete kill.identity;
-    this.rebook(kill, () => {
-      kill.cgroup = cgroup;
-      kill.attribution = attributionOf(cgroup);
-    });
-    this.touch(kill);
+  /**
+   * The one way in which a kill that is known changes: books and indexes follow, and it is told again if its record says
+   * something else now.
+   */
+  change(kill: Kill, patch: KillPatch): void {
+    const keys = keysOf(patch).filter((key) => patch[key] !== kill[key]);
+    if (keys.length === 0) return;
+    const inBooks = keys.some((key) => IN_BOOKS.has(key));
+    if (inBooks) this.#enterBooks(kill, -1);
+    Object.assign(kill, patch);
+    if (inBooks) this.#enterBooks(kill, 1);
+    if (patch.victim !== undefined || patch.evidence !== undefined) this.kills.add(kill);
+    if (keys.some((key) => !UNSAID.has(key))) this.touch(kill);
   }
 
-  /** Changes what the books know a kill by: out of the books, changed, in again. */
-  rebook(kill: Kill, change: () => void): void {
-    this.node.enter(kill, -1);
-    this.books.enter(kill, -1);
-    change();
-    this.node.enter(kill, 1);
-    this.books.enter(kill, 1);
+  /** Moves the kill to another cgroup. */
+  stamp(kill: Kill, cgroup: CgroupStamp | null): void {
+    if (contradicts(kill.cgroup, cgroup)) this.contradictions++;
+    // Another cgroup, another owner.
+    const identity = cgroup?.path === kill.cgroup?.path ? (kill.identity ?? null) : null;
+    this.change(kill, { cgroup, attribution: attributionOf(cgroup), identity });
   }
 
   /** The source has seen this kill. */
   witness(kill: Kill, source: SourceName): void {
     if (kill.witnesses.includes(source)) return;
-    this.outbox.before(kill, this.now);
     const order = (name: SourceName) => SOURCE_NAMES.indexOf(name);
-    kill.witnesses = [...kill.witnesses, source].sort((a, b) => order(a) - order(b));
-    this.touch(kill);
+    const witnesses = [...kill.witnesses, source].sort((a, b) => order(a) - order(b));
+    this.change(kill, { witnesses });
   }
 
-  /** The kill may have something new to say. */
+  /** Puts the kill into the run of the OOM killer that `source` names. */
+  join(kill: Kill, source: KillSourceName, named: string): Incident {
+    const { incident, sequence } = this.incidents.join(kill, source, named);
+    const incidents =
+      kill.incidents[source] === sequence
+        ? kill.incidents
+        : { ...kill.incidents, [source]: sequence };
+    this.change(kill, { incidents, group: kill.group || incident.group });
+    // The first names the incident in the records of all.
+    if (incident.first === kill) for (const member of incident.kills) this.touch(member);
+    return incident;
+  }
+
+  /** Two records are one kill: `kept` gets all evidence, and `double` says that it is none. */
+  unite(kept: Kill, double: Kill): void {
+    const { incidents } = double;
+    this.change(kept, unitedOf(kept, double));
+    this.stamp(kept, betterStamp(kept.cgroup, double.cgroup));
+    for (const source of double.witnesses) this.witness(kept, source);
+    this.incidents.forget(double);
+    this.change(double, { ...NO_KILL, duplicateOf: kept.id });
+    for (const source of KILL_SOURCES) {
+      const named = incidents[source];
+      if (named !== undefined) this.join(kept, source, named);
+    }
+  }
+
+  /** What is said of this kill but not known by it (its incident, a limit, an owner) may be something else now. */
   touch(kill: Kill): void {
     this.outbox.amended(kill, this.now);
+  }
+
+  #enterBooks(kill: Kill, sign: 1 | -1): void {
+    this.node.enter(kill, sign);
+    this.books.enter(kill, sign);
   }
 
   /** Into the indexes, not into the books: those of a checkpoint have it already. */
@@ -127,7 +201,7 @@ export class Cases {
     let place = this.order.length;
     while (place > 0 && (this.order[place - 1]?.openedAt ?? 0) > kill.openedAt) place--;
     this.order.splice(place, 0, kill);
-    this.incidents.restore(kill);
+    Object.assign(kill, this.incidents.restore(kill));
   }
 
   /** A counter that moved when the kill happened bears witness to it; one that has not yet may be read later. */
@@ -184,7 +258,8 @@ export class Cases {
 
   #identify(kill: Kill): void {
     const identity = this.#context.identify?.(this.#record(kill), kill.at);
-    if (identity !== undefined) kill.identity = mergeIdentity(kill.identity ?? NOBODY, identity);
+    if (identity === undefined) return;
+    Object.assign(kill, { identity: mergeIdentity(kill.identity ?? NOBODY, identity) });
   }
 
   #record(kill: Kill): KillRecord {
@@ -196,4 +271,25 @@ export class Cases {
       version: kill.cgroup?.version ?? this.books.version,
     });
   }
+}
+
+function unitedOf(kept: Kill, double: Kill): KillPatch {
+  const fromLog = double.evidence["kernel-log"] !== undefined;
+  const { victim } = double;
+  return {
+    at: betterInstant(kept.at, double.at),
+    victim: victim === null ? kept.victim : mergeVictim(kept.victim, victim, fromLog),
+    evidence: { ...double.evidence, ...kept.evidence },
+    times: { ...double.times, ...kept.times },
+    limit: mergeLimit(kept.limit, double.limit),
+    trigger: mergeTrigger(kept.trigger, double.trigger),
+    group: kept.group || double.group,
+    doubled: kept.doubled || double.doubled,
+    groupFirst: kept.groupFirst || double.groupFirst,
+    skipped: kept.skipped || double.skipped,
+  };
+}
+
+function keysOf(patch: KillPatch): (keyof KillPatch)[] {
+  return Object.keys(patch) as (keyof KillPatch)[];
 }

@@ -32,7 +32,7 @@ export class Groups {
   join(kill: Kill, observation: KillObservation): void {
     const { source, incident } = observation;
     if (observation.group) this.#cases.incidents.of(source, incident).group = true;
-    const joined = this.#cases.incidents.join(kill, source, incident);
+    const joined = this.#cases.join(kill, source, incident);
     if (joined.group) this.#markGroup(joined);
     if (kill.doubled) this.#beOnlyFirst(kill);
   }
@@ -40,10 +40,7 @@ export class Groups {
   /** The kill that the books have twice is the first victim: no other of its group kill is. */
   #beOnlyFirst(kill: Kill): void {
     for (const other of this.#cases.incidents.companions(kill)) {
-      if (!other.groupFirst || other.doubled) continue;
-      this.#cases.rebook(other, () => {
-        other.groupFirst = false;
-      });
+      if (other.groupFirst && !other.doubled) this.#cases.change(other, { groupFirst: false });
     }
   }
 
@@ -55,10 +52,7 @@ export class Groups {
     incident.cgroup ??= observation.cgroup;
     for (const member of [observation.incident, ...(observation.members ?? [])]) {
       const kill = this.#cases.kills.byEvidence(source, member);
-      if (kill === undefined) continue;
-      this.#cases.outbox.before(kill, this.#cases.now);
-      this.#cases.incidents.join(kill, source, observation.incident);
-      this.#cases.touch(kill);
+      if (kill !== undefined) this.#cases.join(kill, source, observation.incident);
     }
     this.#markGroup(incident);
   }
@@ -68,17 +62,11 @@ export class Groups {
       if (kill.cgroup === null && incident.cgroup !== null) {
         this.#cases.stamp(kill, { path: incident.cgroup, id: null, version: 2, basis: "group" });
       }
-      if (!kill.group) {
-        this.#cases.outbox.before(kill, this.#cases.now);
-        kill.group = true;
-        this.#cases.touch(kill);
-      }
+      this.#cases.change(kill, { group: true });
     }
     const { first } = incident;
     if (first === null || first.groupFirst || hasFirst(incident)) return;
-    this.#cases.rebook(first, () => {
-      first.groupFirst = true;
-    });
+    this.#cases.change(first, { groupFirst: true });
   }
 
   /** The kernel did not enter the first victim a second time. */
@@ -86,21 +74,15 @@ export class Groups {
     if (observation.incident === null) return;
     const first = this.#cases.kills.byEvidence(observation.source, observation.incident);
     if (first?.victim?.tid !== observation.tid || !first.groupFirst || first.doubled) return;
-    this.#cases.rebook(first, () => {
-      first.skipped = true;
-    });
+    this.#cases.change(first, { skipped: true });
   }
 
   /** The kernel's books hold this kill twice. */
   double(kill: Kill, source: SourceName): void {
     this.#cases.witness(kill, source);
     if (kill.doubled) return;
-    this.#cases.rebook(kill, () => {
-      kill.doubled = true;
-      kill.group = true;
-    });
+    this.#cases.change(kill, { doubled: true, group: true });
     this.#beOnlyFirst(kill);
-    this.#cases.touch(kill);
   }
 
   /** Second kills that waited for this one. */

@@ -1,12 +1,26 @@
 import type { CgroupStamp, KillObservation } from "../model/observation.ts";
 import type { Instant } from "../model/time.ts";
-import { commsAgree, type Kill, LATE_CLOCK_MICROSECONDS } from "./kill.ts";
+import {
+  commsAgree,
+  isDuplicate,
+  isExact,
+  isSameProcess,
+  type Kill,
+  LATE_CLOCK_MICROSECONDS,
+} from "./kill.ts";
 
 /** Two events of one trace, or a trace and a counter, stamp the same kill within this. */
 const SLACK_MICROSECONDS = 100_000;
 
 /** Lines of one group kill follow each other within this, also on a slow console. No pid comes again so soon. */
 const AGAIN_MICROSECONDS = 1_000_000;
+
+/**
+ * Two sources that name the same thread within this mean the same kill, whatever their clocks claim: the log's was seen to
+ * be wrong by 5 s beyond what it said. A pid comes again when 32,768 others were used; where it does, and each source
+ * missed one of the two kills, the node's counter has one more than there are records, and that gets a record, too.
+ */
+const SAME_THREAD_MICROSECONDS = 10_000_000;
 
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;
@@ -65,6 +79,10 @@ export class KillIndex {
     for (const [source, sequence] of Object.entries(kill.evidence)) {
       this.#byEvidence.set(`${source}:${sequence}`, kill);
     }
+    if (isDuplicate(kill)) {
+      this.#forgetVictim(kill);
+      return;
+    }
     if (kill.victim === null) {
       this.#unknown.add(kill);
       return;
@@ -77,10 +95,15 @@ export class KillIndex {
 
   forget(kill: Kill): void {
     this.#byId.delete(kill.id);
-    this.#unknown.delete(kill);
     for (const [source, sequence] of Object.entries(kill.evidence)) {
-      this.#byEvidence.delete(`${source}:${sequence}`);
+      const name = `${source}:${sequence}`;
+      if (this.#byEvidence.get(name) === kill) this.#byEvidence.delete(name);
     }
+    this.#forgetVictim(kill);
+  }
+
+  #forgetVictim(kill: Kill): void {
+    this.#unknown.delete(kill);
     if (kill.victim === null) return;
     const rest = this.#byTid.get(kill.victim.tid)?.filter((other) => other !== kill) ?? [];
     if (rest.length === 0) this.#byTid.delete(kill.victim.tid);
@@ -110,11 +133,11 @@ export class KillIndex {
    * two lines the log has a gap. Only the first victim of a group kill is killed twice.
    */
   findAgain(observation: KillObservation): Kill | undefined {
-    const { source, sequence, at } = observation;
+    const { source, sequence } = observation;
     return this.#nearest(observation, (kill) => {
-      const distance = Math.abs(kill.at.monotonicMicroseconds - at.monotonicMicroseconds);
       const own = kill.evidence[source];
-      return own !== undefined && own !== sequence && distance <= AGAIN_MICROSECONDS;
+      const again = distance(kill, observation) <= AGAIN_MICROSECONDS;
+      return own !== undefined && own !== sequence && again;
     });
   }
 
@@ -135,17 +158,40 @@ export class KillIndex {
     let best: Kill | undefined;
     let bestDistance = Number.POSITIVE_INFINITY;
     for (const kill of this.#byTid.get(observation.victim.tid) ?? []) {
-      const distance = Math.abs(
-        kill.at.monotonicMicroseconds - observation.at.monotonicMicroseconds,
-      );
-      if (distance > tolerance(kill, observation) || distance >= bestDistance || !fits(kill))
+      const between = distance(kill, observation);
+      if (between >= bestDistance || !fits(kill) || !mayBeSame(kill, observation, between))
         continue;
-      if (!commsAgree(kill.victim?.comm ?? null, observation.victim.comm)) continue;
       best = kill;
-      bestDistance = distance;
+      bestDistance = between;
     }
     return best;
   }
+}
+
+/** How far apart the two are, by the source's own clock where it told of both. */
+function distance({ at, times }: Kill, observation: KillObservation): number {
+  const { monotonicMicroseconds } = observation.at;
+  const own = times?.[observation.source] ?? at.monotonicMicroseconds;
+  return Math.min(
+    Math.abs(at.monotonicMicroseconds - monotonicMicroseconds),
+    Math.abs(own - monotonicMicroseconds),
+  );
+}
+
+/** Whether a kill of this thread may be the one that `observation` tells of, `between` µs away. */
+function mayBeSame(kill: Kill, observation: KillObservation, between: number): boolean {
+  const { victim } = kill;
+  if (victim === null || !commsAgree(victim.comm, observation.victim.comm)) return false;
+  if (wasKnownBefore(kill, observation.at)) return false;
+  if (between <= tolerance(kill, observation)) return true;
+  if (isExact(kill.at) && isExact(observation.at)) return false;
+  return between <= SAME_THREAD_MICROSECONDS && isSameProcess(victim, observation.victim);
+}
+
+/** Nobody knows of a kill before it happens: what an exact clock puts after it was known is another one. */
+function wasKnownBefore({ openedAt }: Kill, at: Instant): boolean {
+  const earliest = at.monotonicMicroseconds - at.uncertaintyMicroseconds - SLACK_MICROSECONDS;
+  return isExact(at) && earliest > openedAt;
 }
 
 /** Whether the evidence lies in the time and below the cgroup in which a counter saw the kill. */
@@ -168,8 +214,11 @@ function compareFit(one: Kill, two: Kill, at: Instant): number {
   return nearer !== 0 ? nearer : (one.window?.to ?? 0) - (two.window?.to ?? 0);
 }
 
-function distanceTo({ window }: Kill, { monotonicMicroseconds: at }: Instant): number {
-  return window === null ? 0 : Math.max(0, window.from - at, at - window.to);
+/** How far the kill, or where a counter saw it, is from `at`, µs. */
+export function distanceTo(kill: Kill, { monotonicMicroseconds: at }: Instant): number {
+  const { window } = kill;
+  if (window === null) return Math.abs(kill.at.monotonicMicroseconds - at);
+  return Math.max(0, window.from - at, at - window.to);
 }
 
 function tolerance(kill: Kill, observation: KillObservation): number {

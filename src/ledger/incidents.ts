@@ -28,29 +28,36 @@ export class Incidents {
   }
 
   /**
-   * Puts `kill` into the incident `source` names; it leaves the one it was in before. What was learned of a group kill is
+   * Puts `kill` into the incident `source` names, or into that of `sequence` when another is settled; it leaves the one it was in before. What was learned of a group kill is
    * not unlearned when its members' own evidence, which came before that was known, comes again.
    */
-  join(kill: Kill, source: KillSourceName, named: string): Incident {
+  join(
+    kill: Kill,
+    source: KillSourceName,
+    named: string,
+  ): { readonly incident: Incident; readonly sequence: string } {
     const sequence = this.#settled(kill, source, named);
     const before = kill.incidents[source];
     if (before !== undefined && before !== sequence) this.#leave(kill, source, before);
-    kill.incidents[source] = sequence;
     const incident = this.of(source, sequence);
     incident.kills.add(kill);
     if (kill.evidence[source] === sequence) incident.first = kill;
-    if (incident.group) kill.group = true;
-    return incident;
+    return { incident, sequence };
   }
 
-  /** Puts a kill of an earlier process back into its incidents. */
-  restore(kill: Kill): void {
+  /** Puts a kill of an earlier process back into its incidents. Returns what they make of it. */
+  restore(kill: Kill): Pick<Kill, "incidents" | "group"> {
+    let { incidents, group } = kill;
     for (const source of PRECEDENCE) {
       const sequence = kill.incidents[source];
       if (sequence === undefined) continue;
-      const incident = this.join(kill, source, sequence);
-      if (kill.groupFirst || kill.evidence[source] !== sequence) incident.group ||= kill.group;
+      const joined = this.join(kill, source, sequence);
+      const { incident } = joined;
+      incidents = { ...incidents, [source]: joined.sequence };
+      group ||= incident.group;
+      if (kill.groupFirst || kill.evidence[source] !== sequence) incident.group ||= group;
     }
+    return { incidents, group };
   }
 
   /** The first victim of a known group kill is in no other; a member leaves a group kill only for another one. */

@@ -11,44 +11,56 @@ import type {
 import type { Attribution, KillRecord } from "../model/record.ts";
 import type { Instant } from "../model/time.ts";
 
-/** A kill as the ledger keeps it: all evidence merged, plain data, so that it can go into a checkpoint as it is. */
+/**
+ * A kill as the ledger keeps it: all evidence merged, plain data, so that it can go into a checkpoint as it is. It changes
+ * through `Cases.change` only.
+ */
 export interface Kill {
   readonly id: string;
-  revision: number;
-  at: Instant;
+  readonly revision: number;
+  readonly at: Instant;
   /** For a victim nobody saw: the kernel counted the kill between these moments (µs, monotonic). */
   readonly window: { readonly from: number; readonly to: number } | null;
   /** Null while only counters know of it. */
-  victim: Victim | null;
-  cgroup: CgroupStamp | null;
-  attribution: Attribution;
+  readonly victim: Victim | null;
+  readonly cgroup: CgroupStamp | null;
+  readonly attribution: Attribution;
   /** As printed for this kill; what is concluded from the limits in force is added when the record is made. */
-  limit: LimitEvidence | null;
-  trigger: KillObservation["trigger"];
+  readonly limit: LimitEvidence | null;
+  readonly trigger: KillObservation["trigger"];
   /** Which source saw it under which sequence: the identity of the evidence. */
-  evidence: Partial<Record<KillSourceName, string>>;
+  readonly evidence: Readonly<Partial<Record<KillSourceName, string>>>;
+  /** When it was by each source's own clock (µs, monotonic); absent in state of earlier versions. */
+  readonly times?: Readonly<Partial<Record<KillSourceName, number>>>;
   /** The run of the OOM killer each source put it in. */
-  incidents: Partial<Record<KillSourceName, string>>;
-  group: boolean;
+  readonly incidents: Readonly<Partial<Record<KillSourceName, string>>>;
+  readonly group: boolean;
   /** The kernel counted it twice: first victim of a group kill (facts 0.1). */
-  doubled: boolean;
+  readonly doubled: boolean;
   /** The kernel's books have it at all (facts 0.6). */
   readonly counted: boolean;
   readonly recovered: boolean;
   /** First victim of a group kill, and counted as such. */
-  groupFirst: boolean;
+  readonly groupFirst: boolean;
   /** First victim of a group kill that was seen not to be entered twice: it was gone already. */
-  skipped: boolean;
+  readonly skipped: boolean;
   /** Whether the node's book must have it; "perhaps" when it happened about when the book was opened. */
-  inNodeBook: "yes" | "no" | "perhaps";
+  readonly inNodeBook: "yes" | "no" | "perhaps";
   /** Several counters had a kill that it may be: no counter can tell its cgroup any more. */
-  ambiguous: boolean;
+  readonly ambiguous: boolean;
   /** When the ledger learned of it (µs, monotonic). */
   readonly openedAt: number;
-  witnesses: SourceName[];
+  readonly witnesses: readonly SourceName[];
   /** Whose it was when that was last asked; absent in state of earlier versions. */
-  identity?: Identity;
+  readonly identity?: Identity | null;
+  /** The record that stays, when this one turned out to be the same kill: then it is none any more. */
+  readonly duplicateOf?: string | null;
+  /** A digest of what was told of it last, so that every revision says something new; absent before it was told. */
+  readonly told?: number | null;
 }
+
+/** What may change of a kill. */
+export type KillPatch = Partial<Omit<Kill, "id" | "revision" | "told" | "openedAt" | "window">>;
 
 /**
  * The log's clock is compared with ours by records that may reach us late, up to the 2 s after which evidence is no longer
@@ -86,6 +98,7 @@ export function killFrom(
     limit: observation.limit,
     trigger: observation.trigger,
     evidence: { [observation.source]: observation.sequence },
+    times: { [observation.source]: observation.at.monotonicMicroseconds },
     incidents: {},
     group: observation.group,
     counted: observation.counted,
@@ -95,6 +108,25 @@ export function killFrom(
     witnesses: [observation.source],
     ...known,
   };
+}
+
+/**
+ * Whether two sources may mean the same process, as far as what cannot change between two lines tells: name, user and score.
+ * Sizes may: the victim runs on while they are printed.
+ */
+export function isSameProcess(left: Victim | null, right: Victim | null): boolean {
+  if (left === null || right === null) return true;
+  if (left.tid !== right.tid || !commsAgree(left.comm, right.comm)) return false;
+  return agree(left.uid, right.uid) && agree(left.oomScoreAdj, right.oomScoreAdj);
+}
+
+function agree(left: number | null, right: number | null): boolean {
+  return left === null || right === null || left === right;
+}
+
+/** Turned out to be the same kill as another record. */
+export function isDuplicate({ duplicateOf }: Kill): boolean {
+  return duplicateOf !== undefined && duplicateOf !== null;
 }
 
 /** Names by which two sources can mean the same process differ in escapes and length: only a clear contradiction counts. */

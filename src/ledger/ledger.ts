@@ -19,9 +19,10 @@ import {
   mergeVictim,
 } from "./kill.ts";
 import { emptyTotals, NodeBook, type Totals } from "./node-book.ts";
+import { repairOf } from "./repair.ts";
 import { missingKills } from "./settle.ts";
 
-export type { Kill } from "./kill.ts";
+export { isDuplicate, type Kill } from "./kill.ts";
 
 export interface LedgerOptions extends CasesContext {
   /** When this process began to watch (µs, monotonic): kills before it are `recovered`. */
@@ -41,6 +42,13 @@ export interface LedgerState {
 }
 
 const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
+/**
+ * So many looks at the books, 2 s of our own running time, must find too many records: the node's counter is read every
+ * second, and nobody tells that it did not rise. A process that was stopped has not looked.
+ */
+const EXCESS_STEPS = 8;
+/** Records repaired in one step: bounds its work. */
+const REPAIRS_AT_ONCE = 100;
 /** Looking through the books costs the more the more in them is unexplained, and what is looked for has waited for seconds. */
 const SETTLE_EVERY_MICROSECONDS = 250_000;
 
@@ -56,6 +64,10 @@ export class Ledger {
   readonly #cases: Cases;
   readonly #groups: Groups;
   #settledAt = 0;
+  /** Records in excess of the node's book that nobody could explain. */
+  #unexplainable = 0;
+  /** In how many steps in a row there were any. */
+  #excessFor = 0;
   #forgotAt = 0;
 
   constructor(options: LedgerOptions, state: LedgerState | null) {
@@ -67,6 +79,7 @@ export class Ledger {
     this.#groups = new Groups(this.#cases);
     for (const book of state?.books ?? []) this.#cases.books.restore(book);
     for (const kill of state?.kills ?? []) this.#cases.remember(kill);
+    for (const kill of state?.kills ?? []) this.#cases.outbox.remember(kill);
     for (const id of state?.untold ?? []) {
       const kill = this.#cases.kills.byId(id);
       if (kill !== undefined) this.#cases.touch(kill);
@@ -112,6 +125,7 @@ export class Ledger {
       this.#decideDoubtful();
       this.#attributeByCounters();
       this.#openMissing();
+      this.#repair();
     }
     if (this.#cases.now - this.#forgotAt >= 10 * SECOND) {
       this.#forgotAt = this.#cases.now;
@@ -144,9 +158,7 @@ export class Ledger {
   reconsider(ids: readonly string[]): void {
     for (const id of ids) {
       const kill = this.#cases.kills.byId(id);
-      if (kill === undefined) continue;
-      this.#cases.outbox.before(kill, this.#cases.now);
-      this.#cases.touch(kill);
+      if (kill !== undefined) this.#cases.touch(kill);
     }
   }
 
@@ -177,7 +189,9 @@ export class Ledger {
     const known = this.#cases.kills.byId(kill.id);
     if (known !== undefined && known.revision >= kill.revision) return;
     if (known !== undefined) this.#cases.remove(known);
-    this.#cases.enter({ ...kill, inNodeBook: this.#cases.node.holdsAgain(kill) });
+    const entered = { ...kill, inNodeBook: this.#cases.node.holdsAgain(kill) };
+    this.#cases.enter(entered);
+    this.#cases.outbox.remember(entered);
   }
 
   // --- kills
@@ -228,7 +242,7 @@ export class Ledger {
     // Nor do they know it of those that are left, once one of them was given away by guess.
     const alone = found.every((kill) => kill.cgroup?.path === best.cgroup?.path && !kill.ambiguous);
     for (const kill of found) {
-      kill.ambiguous ||= !alone;
+      if (!alone) this.#cases.change(kill, { ambiguous: true });
       if (kill.cgroup === null) continue;
       this.#cases.stamp(kill, alone || kill !== best ? { ...kill.cgroup, basis: "counter" } : null);
     }
@@ -260,26 +274,22 @@ export class Ledger {
   }
 
   #merge(kill: Kill, observation: KillObservation): void {
-    this.#cases.outbox.before(kill, this.#cases.now);
-    const prefer = observation.source === "kernel-log";
-    kill.victim = mergeVictim(kill.victim, observation.victim, prefer);
-    kill.evidence[observation.source] ??= observation.sequence;
-    kill.limit = mergeLimit(kill.limit, observation.limit);
-    kill.trigger = mergeTrigger(kill.trigger, observation.trigger);
+    const { source, sequence } = observation;
     const at = betterInstant(kill.at, observation.at);
-    if (at !== kill.at) {
-      this.#cases.rebook(kill, () => {
-        kill.at = at;
-        kill.inNodeBook = this.#cases.node.holds(at);
-      });
-    }
-    this.#cases.kills.add(kill);
+    this.#cases.change(kill, {
+      at,
+      inNodeBook: at === kill.at ? kill.inNodeBook : this.#cases.node.holds(at),
+      victim: mergeVictim(kill.victim, observation.victim, source === "kernel-log"),
+      evidence: { [source]: sequence, ...kill.evidence },
+      times: { [source]: observation.at.monotonicMicroseconds, ...kill.times },
+      limit: mergeLimit(kill.limit, observation.limit),
+      trigger: mergeTrigger(kill.trigger, observation.trigger),
+    });
     this.#cases.stamp(kill, betterStamp(kill.cgroup, observation.cgroup));
     this.#groups.join(kill, observation);
     this.#cases.witness(kill, observation.source);
     this.#afterAttribution(kill, observation);
     this.#groups.claimRepeats(kill);
-    this.#cases.touch(kill);
   }
 
   #afterAttribution(kill: Kill, observation: KillObservation): void {
@@ -311,9 +321,7 @@ export class Ledger {
   /** The book was opened after kills were recorded: those before its opening are not in it. */
   #reenterNodeBook(): void {
     for (const kill of this.#cases.order) {
-      this.#cases.node.enter(kill, -1);
-      kill.inNodeBook = this.#cases.node.holdsAgain(kill);
-      this.#cases.node.enter(kill, 1);
+      this.#cases.change(kill, { inNodeBook: this.#cases.node.holdsAgain(kill) });
     }
   }
 
@@ -327,9 +335,7 @@ export class Ledger {
     if (this.#cases.node.totals.perhaps === 0 || this.#cases.now < settledAt) return;
     const by = this.#cases.now - this.#settleMicroseconds;
     this.#cases.node.decide(this.#cases.order, by, (kill, held) => {
-      this.#cases.rebook(kill, () => {
-        kill.inNodeBook = held;
-      });
+      this.#cases.change(kill, { inNodeBook: held });
     });
   }
 
@@ -343,6 +349,31 @@ export class Ledger {
     )) {
       this.#cases.stamp(kill, stamp);
     }
+  }
+
+  /** Records in excess of the node's book, when nothing can come any more that explains it: says which of them is none. */
+  #repair(): void {
+    const by = this.#cases.now - this.#settleMicroseconds;
+    const { node, order } = this.#cases;
+    const excess = node.excessBy(order, by);
+    this.#excessFor = excess > 0 ? this.#excessFor + 1 : 0;
+    if (this.#excessFor < EXCESS_STEPS) return;
+    for (let left = Math.min(excess, REPAIRS_AT_ONCE); left > 0; left--) {
+      const settled = order.filter(({ openedAt }) => openedAt <= by);
+      const repair = repairOf(settled, node.count?.openedAt ?? 0);
+      if (repair === null) {
+        this.#unexplained(left);
+        return;
+      }
+      if (repair.kind === "one") this.#cases.unite(repair.kept, repair.double);
+      else this.#cases.change(repair.kill, { inNodeBook: "no" });
+    }
+  }
+
+  /** More records than the kernel has kills, and nobody can say which is too many: counted when there is one more. */
+  #unexplained(excess: number): void {
+    this.#cases.contradictions += Math.max(0, excess - this.#unexplainable);
+    this.#unexplainable = excess;
   }
 
   /** Kills that a counter has and nobody saw become records with an unknown victim, once evidence has had its time. */

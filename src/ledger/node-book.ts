@@ -154,6 +154,18 @@ export class NodeBook {
     return kernel === null ? null : kernel - this.recorded();
   }
 
+  /**
+   * Entries that the records known by `by` must have and the book has not. When it was read since, which only a reading
+   * that rose shows, nothing that is still to come can explain it.
+   */
+  excessBy(order: readonly Kill[], by: number): number {
+    if (this.count === null) return 0;
+    const { recorded, doubled } = this.totals;
+    if (recorded + doubled <= booked(this.count)) return 0;
+    const since = order.filter((kill) => kill.openedAt > by);
+    return Math.max(0, recorded + doubled - weightInBook(since) - booked(this.count));
+  }
+
   /** Like `unaccounted`, for what was booked up to `time`; `later` are the recent kills after it. */
   missingBy(time: number, later: readonly Kill[], groupsBooked: number): number {
     if (this.count === null) return 0;

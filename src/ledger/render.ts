@@ -2,7 +2,7 @@ import { NOBODY } from "../model/identity.ts";
 import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
 import type { KillRecord, VictimRecord } from "../model/record.ts";
 import { formatInstant } from "../model/time.ts";
-import { type Kill, recordedBasis } from "./kill.ts";
+import { isDuplicate, type Kill, recordedBasis } from "./kill.ts";
 
 export interface RenderContext {
   readonly bootId: string;
@@ -35,10 +35,10 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     at: formatInstant(kill.at),
     node: context.node,
     bootId: context.bootId,
-    incident: { id: context.incident, group: kill.group },
+    incident: { id: kill.duplicateOf ?? context.incident, group: kill.group },
     victim: { ...renderVictim(kill), main: identity.main },
     trigger: kill.trigger,
-    outcome: "killed",
+    outcome: isDuplicate(kill) ? "duplicate" : "killed",
     limit: { scope: identity.scope, ...context.limit },
     cgroup: {
       path: kill.cgroup?.path ?? null,

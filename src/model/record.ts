@@ -15,7 +15,9 @@ export type Outcome =
   | "reaped"
   | "unknown"
   | "none-killable"
-  | "panic";
+  | "panic"
+  /** The same kill as the record that `incident.id` names: no kill of its own. */
+  | "duplicate";
 export type Visibility = "visible" | "invisible" | "pending" | "unknown";
 export type Attribution = "exact" | "inferred" | "none";
 /**

@@ -1,0 +1,83 @@
+import { distanceTo } from "./identity.ts";
+import { isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
+
+/** A clock that lies was never seen to be wrong by more than this beyond what it says. */
+const LIE_MICROSECONDS = 10_000_000;
+
+/** What a negative balance proves: two records that are one kill, or a kill that was over when the book was opened. */
+export type Repair =
+  | { readonly kind: "one"; readonly kept: Kill; readonly double: Kill }
+  | { readonly kind: "before"; readonly kill: Kill };
+
+/**
+ * What is wrong when the node's book has fewer entries than records say, all evidence being in: `kills` in the order the
+ * ledger learned of them, `openedAt` when the book began (µs, monotonic). Null when nothing can be said.
+ */
+export function repairOf(kills: readonly Kill[], openedAt: number): Repair | null {
+  const counted = kills.filter(({ counted, inNodeBook }) => counted && inNodeBook === "yes");
+  return sameThread(counted) ?? sameEntry(counted) ?? beforeBook(counted, openedAt);
+}
+
+/** The nearest two records of one process, of which no source told twice. */
+function sameThread(kills: readonly Kill[]): Repair | null {
+  const byTid = new Map<number, Kill[]>();
+  const pairs: Pair[] = [];
+  for (const double of kills) {
+    if (double.victim === null) continue;
+    const { tid } = double.victim;
+    const earlier = byTid.get(tid) ?? [];
+    pairs.push(...earlier.filter((kept) => mayBeOne(kept, double)).map(pairWith(double)));
+    byTid.set(tid, [...earlier, double]);
+  }
+  return nearest(pairs);
+}
+
+/** A kill that only a counter saw, and one that was told later and dated too badly to be known as that. */
+function sameEntry(kills: readonly Kill[]): Repair | null {
+  const unknown = kills.filter(({ victim }) => victim === null);
+  if (unknown.length === 0) return null;
+  const vague = kills.filter(({ victim, at }) => victim !== null && !isExact(at));
+  const pairs = vague.flatMap((double) =>
+    unknown.filter((kept) => kept.openedAt <= double.openedAt).map(pairWith(double)),
+  );
+  return nearest(
+    pairs.filter(({ apart, double }) => apart <= marginOf(double.at) + LIE_MICROSECONDS),
+  );
+}
+
+/** The earliest kill that only the log dates, shortly after the book was opened: it was before that. */
+function beforeBook(kills: readonly Kill[], openedAt: number): Repair | null {
+  let first: Kill | null = null;
+  for (const kill of kills) {
+    const at = kill.at.monotonicMicroseconds;
+    if (kill.victim === null || isExact(kill.at)) continue;
+    if (at - openedAt > marginOf(kill.at) + LIE_MICROSECONDS) continue;
+    if (first === null || at < first.at.monotonicMicroseconds) first = kill;
+  }
+  return first === null ? null : { kind: "before", kill: first };
+}
+
+interface Pair {
+  readonly kept: Kill;
+  readonly double: Kill;
+  readonly apart: number;
+}
+
+function pairWith(double: Kill): (kept: Kill) => Pair {
+  return (kept) => ({ kept, double, apart: distanceTo(kept, double.at) });
+}
+
+function nearest(pairs: readonly Pair[]): Repair | null {
+  const [best] = [...pairs].sort((one, other) => one.apart - other.apart);
+  return best === undefined ? null : { kind: "one", kept: best.kept, double: best.double };
+}
+
+/** The same process, and no source that tells it apart. Two exact clocks do. */
+function mayBeOne(one: Kill, other: Kill): boolean {
+  if (!isSameProcess(one.victim, other.victim)) return false;
+  if (isExact(one.at) && isExact(other.at)) return false;
+  return Object.entries(one.evidence).every(([source, sequence]) => {
+    const same = Object.entries(other.evidence).find(([name]) => name === source);
+    return same === undefined || same[1] === sequence;
+  });
+}
