@@ -333,8 +333,9 @@ function checkUnattributed(
 ): string[] {
   const { summary, booksFrom } = outcome;
   const bare = [...known].filter(([record, kill]) => record.cgroup.path === null && kill.counted);
-  const sure = bare.filter(([, kill]) => kill.at > booksFrom);
   const near = bare.filter(([, kill]) => Math.abs(kill.at - booksFrom) < toleranceOf(outcome));
+  const doubtful = undatable(outcome) > 0 ? near : [];
+  const sure = bare.filter((one) => one[1].at > booksFrom && !doubtful.includes(one));
   const nameless = unknown.filter((record) => record.cgroup.path === null);
   const newer = nameless.filter((record) => isNewer(record, outcome));
   const [least, most] = [sure.length + newer.length, sure.length + near.length + nameless.length];

@@ -10,7 +10,7 @@ import {
 } from "./kill.ts";
 
 /** Two events of one trace, or a trace and a counter, stamp the same kill within this. */
-const SLACK_MICROSECONDS = 100_000;
+export const SLACK_MICROSECONDS = 100_000;
 
 /** Lines of one group kill follow each other within this, also on a slow console. No pid comes again so soon. */
 const AGAIN_MICROSECONDS = 1_000_000;
@@ -205,7 +205,9 @@ function mayExplain(observation: KillObservation, { window, cgroup }: Kill): boo
 
 /** Whether a kill in `place` may be one that was counted in `counted`; `null` is anywhere. */
 export function mayLieIn(place: CgroupStamp | null, counted: CgroupStamp | null): boolean {
-  return place === null || counted === null || isWithin(place.path, counted.path);
+  if (place === null || counted === null) return true;
+  if (counted.basis === "local-counter") return place.path === counted.path;
+  return isWithin(place.path, counted.path);
 }
 
 /** The nearer in time; of those it fits, the one that fewer kills still to come will fit, being over the soonest. */

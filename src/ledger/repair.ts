@@ -1,4 +1,4 @@
-import { distanceTo } from "./identity.ts";
+import { distanceTo, mayLieIn, SLACK_MICROSECONDS } from "./identity.ts";
 import { isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
 
 /** A clock that lies was never seen to be wrong by more than this beyond what it says. */
@@ -32,17 +32,17 @@ function sameThread(kills: readonly Kill[]): Repair | null {
   return nearest(pairs);
 }
 
-/** A kill that only a counter saw, and one that was told later and dated too badly to be known as that. */
+/** A kill that only a counter saw, and one that was told later and was dated too badly, then, to be known as that. */
 function sameEntry(kills: readonly Kill[]): Repair | null {
   const unknown = kills.filter(({ victim }) => victim === null);
   if (unknown.length === 0) return null;
-  const vague = kills.filter(({ victim, at }) => victim !== null && !isExact(at));
-  const pairs = vague.flatMap((double) =>
-    unknown.filter((kept) => kept.openedAt <= double.openedAt).map(pairWith(double)),
+  const known = kills.filter(({ victim }) => victim !== null);
+  const pairs = known.flatMap((double) =>
+    unknown
+      .filter((kept) => kept.openedAt <= double.openedAt && mayLieIn(double.cgroup, kept.cgroup))
+      .map(pairWith(double)),
   );
-  return nearest(
-    pairs.filter(({ apart, double }) => apart <= marginOf(double.at) + LIE_MICROSECONDS),
-  );
+  return nearest(pairs.filter(({ apart, double }) => apart <= errorOf(double)));
 }
 
 /** The earliest kill that only the log dates, shortly after the book was opened: it was before that. */
@@ -51,10 +51,15 @@ function beforeBook(kills: readonly Kill[], openedAt: number): Repair | null {
   for (const kill of kills) {
     const at = kill.at.monotonicMicroseconds;
     if (kill.victim === null || isExact(kill.at)) continue;
-    if (at - openedAt > marginOf(kill.at) + LIE_MICROSECONDS) continue;
+    if (at - openedAt > errorOf(kill)) continue;
     if (first === null || at < first.at.monotonicMicroseconds) first = kill;
   }
   return first === null ? null : { kind: "before", kill: first };
+}
+
+/** So far from the truth a kill's time may be, µs. */
+function errorOf({ at }: Kill): number {
+  return isExact(at) ? SLACK_MICROSECONDS : marginOf(at) + LIE_MICROSECONDS;
 }
 
 interface Pair {
