@@ -1,4 +1,5 @@
 import type { Observation } from "../src/model/observation.ts";
+import { seal, unseal } from "../src/std/seal.ts";
 
 /**
  * A mistake somebody could make, planted between the sources and the ledger or between the agent and its disk; only the
@@ -127,12 +128,12 @@ function eachCheckpoint(change: (ledger: object) => object): Planted {
   return {
     written: (path, text) => {
       if (!path.endsWith("checkpoint.json")) return text;
-      const checkpoint: unknown = JSON.parse(text);
+      const checkpoint: unknown = JSON.parse(unseal(text.trimEnd()) ?? "null");
       if (typeof checkpoint !== "object" || checkpoint === null || !("ledger" in checkpoint))
         return text;
       const { ledger } = checkpoint;
       if (typeof ledger !== "object" || ledger === null) return text;
-      return JSON.stringify({ ...checkpoint, ledger: change(ledger) });
+      return `${seal(JSON.stringify({ ...checkpoint, ledger: change(ledger) }))}\n`;
     },
   };
 }

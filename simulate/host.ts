@@ -270,6 +270,30 @@ class SimulatedFiles implements Files {
     this.#life.reached("after-replace");
   }
 
+  replaceNow(path: string, text: string, keep: string): void {
+    if (!this.#life.alive) return;
+    this.#life.reached("before-replace");
+    const written = this.#life.written(path, text);
+    if (written !== null) {
+      this.rename(path, keep);
+      this.#disk.set(path, written);
+    }
+    this.#life.reached("after-replace");
+  }
+
+  replaceBehind(path: string, text: string, keep: string, done: (error: null) => void): void {
+    this.replaceNow(path, text, keep);
+    done(null);
+  }
+
+  rename(from: string, to: string): void {
+    if (!this.#life.alive) return;
+    const text = this.#disk.get(from);
+    if (text === undefined) return;
+    this.#disk.set(to, text);
+    this.#disk.delete(from);
+  }
+
   openAppend(path: string): AppendFile {
     return {
       append: (text) => {
@@ -279,9 +303,7 @@ class SimulatedFiles implements Files {
         if (written !== null) this.#disk.set(path, (this.#disk.get(path) ?? "") + written);
         this.#life.reached("after-append");
       },
-      truncate: () => {
-        if (this.#life.alive) this.#disk.set(path, "");
-      },
+      isThere: () => true,
       close: () => {},
     };
   }

@@ -5,6 +5,8 @@ import type { Kill, LedgerState } from "../ledger/ledger.ts";
 import type { RuntimeObservation } from "../model/container.ts";
 import type { OutputRecord } from "../model/record.ts";
 import type { StreamRecord } from "../sinks/sink.ts";
+import { seal } from "../std/seal.ts";
+import { Damage, type JournalLine, parseCheckpoint, readJournal } from "./journal-read.ts";
 import type { MetricsState } from "./metrics.ts";
 
 /** Raised when the meaning of the files changes; an older or newer one begins new books, which is said. */
@@ -16,6 +18,8 @@ export interface Checkpoint {
   readonly bootId: string;
   /** Last sequence of the stream contained in this state. */
   readonly sequence: number;
+  /** Lines of the journal with this number or a greater one came after it; earlier versions did not say. */
+  readonly generation?: number;
   readonly ledger: LedgerState | null;
   readonly cursors: Readonly<Record<string, string>>;
   readonly metrics: MetricsState;
@@ -25,6 +29,9 @@ export interface Checkpoint {
   readonly containers?: ContainersState;
 }
 
+/** What the pipeline knows of a checkpoint. */
+export type Books = Omit<Checkpoint, "version" | "generation">;
+
 /** One line of the journal: a record and the ledger's knowledge behind it, written before anybody is told. */
 export interface JournalEntry {
   readonly sequence: number;
@@ -33,39 +40,46 @@ export interface JournalEntry {
 }
 
 /** One line of the journal: what a runtime said. An end is told seconds later, when its kills have been. */
-interface Heard {
+export interface Heard {
   readonly heard: RuntimeObservation;
 }
 
 export interface Recovered {
   readonly checkpoint: Checkpoint | null;
-  /** What runtimes said since the checkpoint, or a little earlier. */
+  /** What runtimes said since the checkpoint. */
   readonly heard: readonly RuntimeObservation[];
-  /** Entries newer than the checkpoint, of the same boot, oldest first. */
+  /** Entries newer than the checkpoint, oldest first. */
   readonly entries: readonly JournalEntry[];
-  /** What was wrong with the files, for the operator; empty when nothing was. */
+  /** What was wrong with the files and what is lost by it, for the operator; empty when nothing was. */
   readonly problems: readonly string[];
 }
 
+export type Done = (error: HostError | null) => void;
+
 /**
  * The agent's memory on disk: a checkpoint every few seconds and, in between, a journal with one write(2) for each batch of
- * records before it is published. A process killed at any moment has told nobody anything that is not in here.
- * A machine that loses power gets a new boot id and new books, so the journal needs no fsync.
+ * records before it is published. A process killed at any moment has told nobody anything that is not in here. Each line and
+ * each checkpoint is sealed with a checksum, and of both the generation before is kept: damage of one file loses nothing, or
+ * what it loses is said.
  */
 export class Journal {
   readonly #files: Files;
+  readonly #directory: string;
   readonly #checkpointPath: string;
   readonly #journalPath: string;
-  readonly #file: AppendFile;
+  #file: AppendFile | null = null;
   /** The file may end in the middle of a line: the next entry must not become its other half. */
   #cut = false;
   #length = 0;
+  #generation = 0;
+  /** The last checkpoint is whole, and no longer needs the journal before this one. */
+  #mayRotate = true;
 
   constructor(files: Files, stateDirectory: string) {
     this.#files = files;
+    this.#directory = stateDirectory;
     this.#checkpointPath = `${stateDirectory}/checkpoint.json`;
     this.#journalPath = `${stateDirectory}/journal.jsonl`;
-    this.#file = files.openAppend(this.#journalPath);
   }
 
   /** Characters that a successor will have to read. */
@@ -73,22 +87,46 @@ export class Journal {
     return this.#length;
   }
 
-  /** What an earlier process left. Broken files are set aside under another name, never silently overwritten. */
+  /** What an earlier process left. Damaged files and lines are set aside under another name, never silently overwritten. */
   recover(): Recovered {
-    const problems: string[] = [];
-    const checkpoint = this.#readCheckpoint(problems);
-    const lines = this.#readLines(problems);
+    const damage = new Damage(this.#files);
+    const checkpoint = this.#readCheckpoint(damage);
+    const since = checkpoint?.generation ?? 0;
+    const before = readJournal(damage.read(beforeOf(this.#journalPath)));
+    const now = readJournal(damage.read(this.#journalPath));
+    this.#length = now.length;
+    this.#cut = now.cut;
+    const isNewer = ({ generation }: JournalLine) => generation >= since;
+    // What is older than the checkpoint may be damaged: nobody needs it.
+    const needed = damage.found || before.lines.some(isNewer);
+    if (needed) {
+      damage.setLinesAside(beforeOf(this.#journalPath), before.broken);
+    }
+    damage.setLinesAside(this.#journalPath, now.broken);
+    const lines = [...before.lines, ...now.lines].filter(isNewer);
+    this.#generation = lines.reduce((last, { generation }) => Math.max(last, generation), since);
+    // A crash before the next checkpoint is there leaves all to be read again.
+    this.#mayRotate = !needed;
     const told = checkpoint?.sequence ?? 0;
-    const entries = lines.flatMap((line) =>
-      "heard" in line || line.sequence <= told ? [] : [line],
+    const entries = lines.flatMap(({ entry }) =>
+      "heard" in entry || entry.sequence <= told ? [] : [entry],
     );
-    const heard = lines.flatMap((line) => ("heard" in line ? [line.heard] : []));
-    return { checkpoint, heard, entries, problems };
+    const heard = lines.flatMap(({ entry }) => ("heard" in entry ? [entry.heard] : []));
+    damage.missing(checkpoint?.sequence ?? null, entries);
+    return { checkpoint, heard, entries, problems: damage.sentences };
+  }
+
+  /** The checkpoint is whole but cannot be restored: it is kept under another name. Returns a sentence. */
+  refuse(error: unknown): string {
+    const damage = new Damage(this.#files);
+    const why = error instanceof Error ? error.message : String(error);
+    damage.setAside(this.#checkpointPath, `cannot be restored (${why}): new books begin`);
+    return damage.sentences.join("; ");
   }
 
   /** Throws `HostError` when the disk does not take it: then the entries are not in the journal. */
-  append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): void {
-    this.#write(
+  append(records: readonly StreamRecord[], kill: (id: string) => Kill | undefined): boolean {
+    return this.#write(
       records.map(({ sequence, record }) => ({
         sequence,
         record,
@@ -98,120 +136,124 @@ export class Journal {
   }
 
   /** What runtimes said, for the next process to hear. Throws `HostError` like `append`. */
-  hear(observations: readonly RuntimeObservation[]): void {
-    this.#write(observations.map((heard) => ({ heard })));
+  hear(observations: readonly RuntimeObservation[]): boolean {
+    return this.#write(observations.map((heard) => ({ heard })));
   }
 
-  #write(lines: readonly (JournalEntry | Heard)[]): void {
-    const text =
-      (this.#cut ? "\n" : "") + lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  /** False when the file is no longer where it was: its directory was removed, and with it all that it held. */
+  isThere(): boolean {
+    return this.#file === null || this.#file.isThere();
+  }
+
+  /** Makes the directory and the file again. */
+  reopen(): void {
+    this.close();
+    this.#length = 0;
+    this.#mayRotate = true;
+    this.#opened();
+  }
+
+  /** False when the file was gone and begun anew: all but these lines is lost until the next checkpoint. */
+  #write(entries: readonly (JournalEntry | Heard)[]): boolean {
+    const generation = this.#generation;
+    const lines = entries.map((entry) => `${seal(JSON.stringify({ generation, ...entry }))}\n`);
+    this.#append(lines.join(""));
+    if (this.isThere()) return true;
+    this.reopen();
+    this.#append(lines.join(""));
+    return false;
+  }
+
+  #append(lines: string): void {
+    const file = this.#opened();
+    const text = (this.#cut ? "\n" : "") + lines;
     this.#cut = true;
-    this.#file.append(text);
+    file.append(text);
     this.#cut = false;
     this.#length += text.length;
   }
 
   /**
-   * Replaces the checkpoint durably, then empties the journal: a crash between the two repeats entries, which is harmless.
-   * Throws `HostError`: then the last one and the journal still stand.
+   * Replaces the checkpoint durably while the caller goes on, and begins a new journal; a crash at any moment finds a
+   * checkpoint and all lines since. When it fails, the last one and the journals since still stand.
    */
-  checkpoint(state: Omit<Checkpoint, "version">): void {
-    this.#files.replace(this.#checkpointPath, JSON.stringify({ version: VERSION, ...state }));
-    this.#file.truncate();
+  checkpoint(state: Books, done: Done): void {
+    const text = this.#begin(state);
+    const before = beforeOf(this.#checkpointPath);
+    this.#files.replaceBehind(this.#checkpointPath, text, before, (error) => {
+      this.#mayRotate = error === null;
+      done(error);
+    });
+  }
+
+  /** The same at once: safe from the end of this process, not from that of the machine. */
+  checkpointNow(state: Books): void {
+    const text = this.#begin(state);
+    this.#files.replaceNow(this.#checkpointPath, text, beforeOf(this.#checkpointPath));
+    this.#mayRotate = true;
+  }
+
+  #begin(state: Books): string {
+    this.#generation += 1;
+    const generation = this.#generation;
+    const text = seal(JSON.stringify({ version: VERSION, generation, ...state }));
+    if (this.#mayRotate) this.#rotate();
+    this.#mayRotate = false;
+    return `${text}\n`;
+  }
+
+  #rotate(): void {
+    this.close();
+    if (this.#files.exists(this.#journalPath)) {
+      this.#files.rename(this.#journalPath, beforeOf(this.#journalPath));
+    }
     this.#cut = false;
     this.#length = 0;
+    this.#opened();
+  }
+
+  #opened(): AppendFile {
+    this.#file ??= this.#open();
+    return this.#file;
+  }
+
+  #open(): AppendFile {
+    try {
+      return this.#files.openAppend(this.#journalPath);
+    } catch (error) {
+      if (!(error instanceof HostError) || error.code !== "ENOENT") throw error;
+    }
+    this.#files.makeDirectory(this.#directory, true);
+    this.#cut = false;
+    return this.#files.openAppend(this.#journalPath);
   }
 
   close(): void {
-    this.#file.close();
+    const file = this.#file;
+    this.#file = null;
+    file?.close();
   }
 
-  #readCheckpoint(problems: string[]): Checkpoint | null {
-    const text = this.#files.tryReadText(this.#checkpointPath);
-    if (text === null) return null;
-    const checkpoint = parseCheckpoint(text);
-    if (checkpoint === null) {
-      problems.push(this.#setAside(text, this.#checkpointPath));
+  #readCheckpoint(damage: Damage): Checkpoint | null {
+    const newest = parseCheckpoint(damage.read(this.#checkpointPath));
+    if (newest.kind === "whole") return newest.checkpoint;
+    const before = parseCheckpoint(damage.read(beforeOf(this.#checkpointPath)));
+    const usable = before.kind === "whole" ? before.checkpoint : null;
+    if (newest.kind === "damaged") {
+      const then =
+        usable === null
+          ? "new books begin, totals begin at 0 and recent kills may be recorded again"
+          : "the one before it and the journal say the same";
+      damage.setAside(this.#checkpointPath, `is damaged: ${then}`);
     }
-    return checkpoint;
-  }
-
-  #readLines(problems: string[]): (JournalEntry | Heard)[] {
-    const text = this.#files.tryReadText(this.#journalPath) ?? "";
-    this.#length = text.length;
-    this.#cut = text !== "" && !text.endsWith("\n");
-    const lines = text.split("\n");
-    const whole = lines.flatMap((line) => parseLine(line) ?? []);
-    const broken = lines.filter((line) => line !== "").length - whole.length;
-    // The last line may be cut where the machine stopped; more than that is damage.
-    if (broken > 1) problems.push(this.#setAside(text, this.#journalPath));
-    return whole;
-  }
-
-  #setAside(text: string, path: string): string {
-    const aside = `${path}.broken`;
-    try {
-      this.#files.replace(aside, text);
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
+    if (before.kind === "damaged") {
+      damage.setAside(beforeOf(this.#checkpointPath), "is damaged: new books begin");
     }
-    return `${path} could not be read: kept as ${aside}, new books begin`;
+    return usable;
   }
 }
 
-function parseCheckpoint(text: string): Checkpoint | null {
-  const value = parseJson(text);
-  if (!isCheckpoint(value)) return null;
-  return value;
-}
-
-function parseLine(line: string): (JournalEntry | Heard)[] | null {
-  if (line === "") return null;
-  const value = parseJson(line);
-  return isEntry(value) || isHeard(value) ? [value] : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-/** These files are written by this program alone, whole lines at a time: their shape is checked, not every member. */
-function isCheckpoint(value: unknown): value is Checkpoint {
-  if (!isObject(value) || value["version"] !== VERSION) return false;
-  const { ledger } = value;
-  const ledgerFits =
-    ledger === null ||
-    (isObject(ledger) &&
-      Array.isArray(ledger["kills"]) &&
-      Array.isArray(ledger["books"]) &&
-      isObject(ledger["totals"]));
-  return (
-    typeof value["bootId"] === "string" &&
-    Number.isSafeInteger(value["sequence"]) &&
-    isObject(value["cursors"]) &&
-    isObject(value["metrics"]) &&
-    Array.isArray(value["unsettled"] ?? []) &&
-    ledgerFits
-  );
-}
-
-function isEntry(value: unknown): value is JournalEntry {
-  if (!isObject(value) || !Number.isSafeInteger(value["sequence"])) return false;
-  const { record, kill } = value;
-  if (!isObject(record) || typeof record["type"] !== "string") return false;
-  return kill === null || (isObject(kill) && typeof kill["id"] === "string");
-}
-
-function isHeard(value: unknown): value is Heard {
-  if (!isObject(value)) return false;
-  const { heard } = value;
-  return isObject(heard) && typeof heard["kind"] === "string" && isObject(heard["at"]);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** The generation before: `journal.before.jsonl`, `checkpoint.before.json`. */
+function beforeOf(path: string): string {
+  return path.replace(/(\.jsonl?)$/, ".before$1");
 }

@@ -5,10 +5,11 @@ import type { OutputRecord, SourceRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
 import { isOfKernel } from "../sources/source.ts";
+import { Bookkeeping } from "./bookkeeping.ts";
 import { BooksRecord } from "./books-record.ts";
 import { Identification } from "./identification.ts";
 import { Intake } from "./intake.ts";
-import { type Checkpoint, Journal, type Recovered } from "./journal.ts";
+import { type Books, type Checkpoint, Journal, type Recovered } from "./journal.ts";
 import { Keeper } from "./keeper.ts";
 import { Latency } from "./latency.ts";
 import { Metrics } from "./metrics.ts";
@@ -18,6 +19,7 @@ import type { Pipeline, PipelineOptions } from "./pipeline-options.ts";
 import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
 import { Reports } from "./reports.ts";
+import { eachOf, restore } from "./restore.ts";
 import { Supervisors, type SupervisorsHooks } from "./supervisors.ts";
 import { Unattributed } from "./unattributed.ts";
 
@@ -28,12 +30,19 @@ export type { Pipeline } from "./pipeline-options.ts";
  * about a millisecond a kill; it should have it at once.
  */
 const NICE = -15;
-const CHECKPOINT_MILLISECONDS = 5_000;
 /** Amendments are due after milliseconds; otherwise the ledger only needs to know now and then that time passes. */
 const BUSY_MILLISECONDS = 20;
 const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
+
+/** The books as they were left; `sameBoot` is the checkpoint when it is of this boot. */
+interface RestoredBooks {
+  readonly sameBoot: Checkpoint | null;
+  readonly metrics: Metrics;
+  readonly identification: Identification;
+  readonly ledger: Ledger;
+}
 
 const NO_RECOVERY: Recovered = { checkpoint: null, heard: [], entries: [], problems: [] };
 
@@ -67,15 +76,12 @@ class RunningPipeline implements Pipeline {
   #stopped = false;
   /** The books may be half written: the last checkpoint and the journal are whole, and the next process begins with them. */
   #broken = false;
-  #dirty = false;
-  /** A checkpoint holds the books of this boot. */
-  #booksKept: boolean;
+  readonly #bookkeeping: Bookkeeping;
   #lastObservationAt = 0;
   readonly #unattributed: Unattributed;
   readonly #books = new BooksRecord();
   readonly #missing: MissingSearch;
   #cancelTick: () => void = () => {};
-  #cancelCheckpoint: () => void = () => {};
 
   constructor(host: Host, options: PipelineOptions) {
     this.#host = host;
@@ -85,23 +91,22 @@ class RunningPipeline implements Pipeline {
       options.stateDirectory === null ? null : new Journal(host.files, options.stateDirectory);
     this.#keeper = new Keeper(journal, (sentence) => options.report?.(sentence));
     const recovered = journal?.recover() ?? NO_RECOVERY;
-    this.problems = recovered.problems;
-    const sameBoot = recovered.checkpoint?.bootId === this.#bootId ? recovered.checkpoint : null;
-    this.#metrics = new Metrics(recovered.checkpoint?.metrics ?? null);
-    const startedAt = host.clock.monotonicMicroseconds();
+    const problems = [...recovered.problems];
+    this.problems = problems;
     this.#reports = new Reports(host.clock.wallMicroseconds());
-    this.#identification = new Identification(
-      sameBoot?.containers ?? null,
-      this.#metrics,
-      startedAt,
-      (cgroup) => this.#supervisors.pokeCgroup(cgroup),
+    const restored = restore(
+      recovered.checkpoint,
+      (checkpoint) => this.#openBooks(checkpoint),
+      (error) => problems.push(journal?.refuse(error) ?? String(error)),
     );
-    this.#ledger = this.#openLedger(sameBoot, startedAt);
+    const { sameBoot } = restored;
+    this.#metrics = restored.metrics;
+    this.#identification = restored.identification;
+    this.#ledger = restored.ledger;
     this.#supervisors = new Supervisors(host, this.#hooks());
     this.ready = this.#supervisors.ready;
     this.#unattributed = new Unattributed((id) => this.#ledger.kill(id));
     for (const id of sameBoot?.unsettled ?? []) this.#awaitCgroup(id);
-    this.#booksKept = sameBoot !== null;
     for (const [source, cursor] of Object.entries(sameBoot?.cursors ?? {})) {
       this.#cursors.set(source, cursor);
     }
@@ -115,12 +120,15 @@ class RunningPipeline implements Pipeline {
     // A checkpoint that was lost or could not be written must not lead to a second record of the same number.
     const told = this.#sinks.map((sink) => sink.lastSequence?.() ?? 0);
     this.#sequence = Math.max(recovered.checkpoint?.sequence ?? 0, ...told);
-    if (sameBoot !== null) this.#identification.hearAgain(recovered.heard);
-    this.#replay(recovered);
+    this.#bookkeeping = new Bookkeeping(
+      { clock: host.clock, keeper: this.#keeper, sinks: this.#sinks, books: () => this.#state() },
+      sameBoot !== null,
+    );
+    if (sameBoot !== null) this.#hearAgain(recovered, problems);
+    this.#replay(recovered, problems);
     host.processes.raisePriority(NICE);
     this.#supervisors.start((options.createSources ?? createSources)(options.sources));
     this.#scheduleTick();
-    this.#scheduleCheckpoint();
   }
 
   note(source: SourceName): string {
@@ -136,10 +144,9 @@ class RunningPipeline implements Pipeline {
     await this.#supervisors.stop();
     this.#stopped = true;
     this.#cancelTick();
-    this.#cancelCheckpoint();
     if (!this.#broken) {
       this.#work();
-      this.#checkpoint();
+      await this.#bookkeeping.close();
     }
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     this.#keeper.close();
@@ -147,20 +154,35 @@ class RunningPipeline implements Pipeline {
 
   // --- state on disk
 
-  #openLedger(checkpoint: Checkpoint | null, startedAt: number): Ledger {
-    const identify: LedgerOptions["identify"] = (record, at) =>
-      this.#identification.identify(record, at);
+  #openBooks(checkpoint: Checkpoint | null): RestoredBooks {
+    const startedAt = this.#host.clock.monotonicMicroseconds();
+    const sameBoot = checkpoint?.bootId === this.#bootId ? checkpoint : null;
+    const metrics = new Metrics(checkpoint?.metrics ?? null);
+    const identification = new Identification(
+      sameBoot?.containers ?? null,
+      metrics,
+      startedAt,
+      (cgroup) => this.#supervisors.pokeCgroup(cgroup),
+    );
     const { node } = this.#options;
+    const identify: LedgerOptions["identify"] = (record, at) => identification.identify(record, at);
     const options = { bootId: this.#bootId, node, startedAt, identify };
-    return new Ledger(options, checkpoint?.ledger ?? null);
+    const ledger = new Ledger(options, sameBoot?.ledger ?? null);
+    return { sameBoot, metrics, identification, ledger };
+  }
+
+  #hearAgain({ heard }: Recovered, problems: string[]): void {
+    const failed = eachOf(heard, (one) => this.#identification.hearAgain([one]));
+    if (failed !== null) problems.push(`what runtimes said before could not be used: ${failed}`);
   }
 
   /** What the last process wrote down but may not have told every sink: told again; sinks know what they have by sequence. */
-  #replay({ entries }: Recovered): void {
-    for (const { sequence, record, kill } of entries) {
+  #replay({ entries }: Recovered, problems: string[]): void {
+    const failed = eachOf(entries, ({ sequence, record, kill }) => {
       this.#sequence = Math.max(this.#sequence, sequence);
       this.#replayRecord(record, kill);
-    }
+    });
+    if (failed !== null) problems.push(`records of the journal could not be restored: ${failed}`);
     const records = entries.map(({ sequence, record }) => ({ sequence, record }));
     if (records.length > 0) this.#tell(records);
   }
@@ -174,19 +196,8 @@ class RunningPipeline implements Pipeline {
     this.#identification.restore(record, kill);
   }
 
-  #scheduleCheckpoint(): void {
-    this.#cancelCheckpoint = this.#host.clock.after(CHECKPOINT_MILLISECONDS, () => {
-      this.#checkpoint();
-      this.#scheduleCheckpoint();
-    });
-  }
-
-  #checkpoint(): void {
-    if (this.#options.stateDirectory === null || !this.#dirty || this.#broken) return;
-    const flushed = this.#sinks.map((sink) => sink.flush?.() ?? true);
-    // What a sink could not take stays in the journal, from which the next process tells it again.
-    if (this.#booksKept && flushed.includes(false) && this.#keeper.hasRoom) return;
-    this.#dirty = !this.#keeper.checkpoint({
+  #state(): Books {
+    return {
       bootId: this.#bootId,
       sequence: this.#sequence,
       ledger: this.#ledger.state(),
@@ -194,7 +205,7 @@ class RunningPipeline implements Pipeline {
       metrics: this.#metrics.state(),
       unsettled: this.#unattributed.waiting,
       containers: this.#identification.state(),
-    });
+    };
   }
 
   // --- in
@@ -205,7 +216,7 @@ class RunningPipeline implements Pipeline {
       cursor: (source) => this.#cursors.get(source) ?? null,
       saveCursor: (source, cursor) => {
         this.#cursors.set(source, cursor);
-        this.#dirty = true;
+        this.#bookkeeping.changed();
       },
       observe: (_source, observations) => {
         if (this.#intake.put(observations)) this.#work();
@@ -239,20 +250,14 @@ class RunningPipeline implements Pipeline {
       } while (!this.#intake.isEmpty);
     } catch (error) {
       this.#broken = true;
+      this.#bookkeeping.abandon();
       throw error;
     } finally {
       this.#busy = false;
     }
-    this.#keepFirstBooks();
+    this.#bookkeeping.worked(() => this.#ledger.summary().kernel !== null);
     this.#reports.explain(this.#sinks, this.#host.clock.monotonicMicroseconds(), this.#stopped);
     if (!this.#stopped) this.#scheduleTick();
-  }
-
-  /** Once the books are open, a successor must find them: what happens from now on is nobody's history. */
-  #keepFirstBooks(): void {
-    if (this.#booksKept || this.#ledger.summary().kernel === null) return;
-    this.#checkpoint();
-    this.#booksKept = true;
   }
 
   #takeIn(): KillObservation[] {
@@ -267,7 +272,7 @@ class RunningPipeline implements Pipeline {
     }
     if (observations.length > 0) {
       this.#lastObservationAt = now;
-      this.#dirty = true;
+      this.#bookkeeping.changed();
     }
     return kills;
   }
@@ -308,8 +313,8 @@ class RunningPipeline implements Pipeline {
     this.#supervisors.judge(now);
     if (records.length === 0) return;
     const numbered = records.map((record) => ({ sequence: ++this.#sequence, record }));
-    this.#dirty = true;
     this.#keeper.append(numbered, (id) => this.#ledger.kill(id));
+    this.#bookkeeping.changed();
     for (const record of records) this.#count(record);
     this.#tell(numbered);
   }

@@ -126,15 +126,47 @@ test("appended text is in the file after each call", () => {
   log.append("a\n");
   log.append("b\n");
   assert.equal(files.readText(at("log")), "a\nb\n");
-  log.truncate();
-  log.append("c\n");
-  assert.equal(files.readText(at("log")), "c\n");
   log.close();
   log.close();
   const again = files.openAppend(at("log"));
   again.append("d\n");
   again.close();
-  assert.equal(files.readText(at("log")), "c\nd\n");
+  assert.equal(files.readText(at("log")), "a\nb\nd\n");
+});
+
+test("an appended file knows whether its path still names it", () => {
+  fs.mkdirSync(at("state"));
+  const log = files.openAppend(at("state/log"));
+  assert.equal(log.isThere(), true);
+  fs.rmSync(at("state"), { recursive: true });
+  log.append("into nothing\n");
+  assert.equal(log.isThere(), false);
+  fs.mkdirSync(at("state"));
+  fs.writeFileSync(at("state/log"), "");
+  assert.equal(log.isThere(), false, "another file of the same name");
+  log.close();
+});
+
+for (const how of ["now", "behind"] as const) {
+  test(`replaced ${how}, the file before is kept`, async () => {
+    const replace = (text: string): Promise<HostError | null> =>
+      new Promise((resolve) => {
+        if (how === "behind") return files.replaceBehind(at("a"), text, at("a.before"), resolve);
+        files.replaceNow(at("a"), text, at("a.before"));
+        resolve(null);
+      });
+    for (const text of ["one", "two", "three"]) assert.equal(await replace(text), null);
+    assert.equal(files.readText(at("a")), "three");
+    assert.equal(files.readText(at("a.before")), "two");
+    assert.equal(files.list(directory).length, 2);
+  });
+}
+
+test("what cannot be replaced behind says why", async () => {
+  const error = await new Promise<HostError | null>((resolve) =>
+    files.replaceBehind(at("none/a"), "", at("none/b"), resolve),
+  );
+  assert.ok(hasCode("ENOENT")(error));
 });
 
 test("list, inode, exists, removal", () => {

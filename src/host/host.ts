@@ -56,8 +56,22 @@ export interface Files {
   writeText(path: string, text: string): void;
   /** Adds to an existing file (O_APPEND, never created), in one write(2): `kprobe_events` wants it. */
   appendText(path: string, text: string): void;
-  /** Durable replacement: temporary file, fsync, rename, fsync of the directory. */
-  replace(path: string, text: string): void;
+  /** Durable replacement: temporary file, fsync, rename, fsync of the directory. Waits for the disk. */
+  replace(path: string, content: string | Uint8Array): void;
+  /**
+   * The same without waiting for the disk: a killed process loses nothing, but a machine that loses power may. What stood
+   * there before is kept under the name `keep`.
+   */
+  replaceNow(path: string, text: string, keep: string): void;
+  /** Durable like `replace`, but other threads wait for the disk; `done` is called once, later or at once. */
+  replaceBehind(
+    path: string,
+    text: string,
+    keep: string,
+    done: (error: HostError | null) => void,
+  ): void;
+  /** Replaces what has the new name. */
+  rename(from: string, to: string): void;
   /** An append-only file; each `append` is one write(2), so a killed process loses nothing it appended. */
   openAppend(path: string): AppendFile;
   /** Names in a directory with their type; order unspecified. */
@@ -81,8 +95,8 @@ export interface Files {
 
 export interface AppendFile {
   append(text: string): void;
-  /** Forgets everything appended so far. */
-  truncate(): void;
+  /** False when the path names another file by now, or none: what is appended is lost. */
+  isThere(): boolean;
   close(): void;
 }
 

@@ -3,7 +3,17 @@ import type { SqliteDatabase } from "../host/sqlite.ts";
 import type { ExplainedKill, Explanation } from "../model/explanation.ts";
 import type { KillRecord } from "../model/record.ts";
 import type { KillStory } from "./sink.ts";
-import { flag, listOf, number, oneOf, orNull, parsedJson, shape, text } from "./stored-shape.ts";
+import {
+  fits,
+  flag,
+  listOf,
+  number,
+  oneOf,
+  orNull,
+  parsedJson,
+  shape,
+  text,
+} from "./stored-shape.ts";
 
 const TEXTS = listOf(text);
 
@@ -48,7 +58,7 @@ export function parseExplanation(json: unknown): Explanation | null {
 }
 
 function isExplanation(value: unknown): value is Explanation {
-  return EXPLANATION(value);
+  return fits(EXPLANATION, value);
 }
 
 /** Puts explanations beside their kills, which were written before; of a kill that was forgotten nothing is kept. */

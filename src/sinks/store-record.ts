@@ -1,6 +1,18 @@
 import { SOURCE_NAMES } from "../model/observation.ts";
-import type { ExitRecord, KillRecord } from "../model/record.ts";
-import { flag, listOf, number, oneOf, orNull, parsedJson, shape, text } from "./stored-shape.ts";
+import type { ExitRecord, KillRecord, OutputRecord } from "../model/record.ts";
+import {
+  fits,
+  flag,
+  listOf,
+  number,
+  oneOf,
+  orMissing,
+  orNull,
+  parsedJson,
+  shape,
+  text,
+  whole,
+} from "./stored-shape.ts";
 
 const VICTIM = shape({
   pid: orNull(number),
@@ -44,7 +56,7 @@ const POD = shape({
 const KILL = shape({
   type: oneOf("kill"),
   id: text,
-  revision: number,
+  revision: whole,
   at: text,
   node: text,
   bootId: text,
@@ -68,7 +80,7 @@ const KILL = shape({
   unit: orNull(text),
   visibility: oneOf("visible", "invisible", "pending", "unknown"),
   attribution: oneOf("exact", "inferred", "none"),
-  basis: oneOf("probe", "kernel-log", "proc", "counter", "neighbour", null, undefined),
+  basis: orMissing(oneOf("probe", "kernel-log", "proc", "counter", "neighbour", null)),
   recovered: flag,
   witnesses: listOf(oneOf(...SOURCE_NAMES)),
 });
@@ -84,6 +96,37 @@ const EXIT = shape({
   kills: listOf(text),
 });
 
+const OTHERS = [
+  shape({
+    type: oneOf("ledger"),
+    kernel: orNull(number),
+    recorded: number,
+    unaccounted: orNull(number),
+    unattributed: number,
+  }),
+  shape({
+    type: oneOf("source"),
+    source: oneOf(...SOURCE_NAMES),
+    state: text,
+    reason: orNull(text),
+    lost: number,
+  }),
+  shape({
+    type: oneOf("userspace-kill"),
+    tool: text,
+    at: orNull(text),
+    pid: orNull(number),
+    comm: orNull(text),
+    cgroup: orNull(text),
+    reason: orNull(text),
+  }),
+];
+
+/** A record of any kind, as this program or an earlier version of it wrote it. */
+export function isOutputRecord(value: unknown): value is OutputRecord {
+  return [KILL, EXIT, ...OTHERS].some((check) => fits(check, value));
+}
+
 /** A kill record read back from a file that anybody may have edited; `null` when it is not one. */
 export function parseKillRecord(json: unknown): KillRecord | null {
   const value = parsedJson(json);
@@ -98,9 +141,9 @@ export function parseExitRecord(json: unknown): ExitRecord | null {
 }
 
 function isKillRecord(value: unknown): value is KillRecord {
-  return KILL(value);
+  return fits(KILL, value);
 }
 
 function isExitRecord(value: unknown): value is ExitRecord {
-  return EXIT(value);
+  return fits(EXIT, value);
 }

@@ -1,31 +1,25 @@
-/** What came from a file that anybody may have edited is looked at before it is taken for anything. */
+import * as z from "zod/mini";
 
-/** A check of one value. */
-type Check = (value: unknown) => boolean;
+/**
+ * What comes from a file is checked before it is taken for anything. Members that a check does not name are left alone, so
+ * that a file of another version can be read.
+ */
+export type Check = z.ZodMiniType;
 
-export const text: Check = (value) => typeof value === "string";
-export const number: Check = (value) => typeof value === "number";
-export const flag: Check = (value) => typeof value === "boolean";
-export const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-export const oneOf =
-  (...words: readonly unknown[]): Check =>
-  (value) =>
-    words.includes(value);
-export const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
+export const text = z.string();
+export const number = z.number();
+export const whole = z.int();
+export const flag = z.boolean();
+export const orNull = (check: Check): Check => z.nullable(check);
+export const orMissing = (check: Check): Check => z.optional(check);
+export const oneOf = (...words: readonly (string | number | null)[]): Check => z.literal(words);
+export const listOf = (check: Check): Check => z.array(check);
+/** An object whose members, whatever their names, all fit. */
+export const mapOf = (check: Check): Check => z.record(z.string(), check);
+export const shape = (checks: Readonly<Record<string, Check>>): Check => z.looseObject(checks);
 
-export function shape(checks: Readonly<Record<string, Check>>): Check {
-  const entries = Object.entries(checks);
-  return (value) => {
-    if (typeof value !== "object" || value === null) return false;
-    const fields = new Map<string, unknown>(Object.entries(value));
-    return entries.every(([name, check]) => check(fields.get(name)));
-  };
+export function fits(check: Check, value: unknown): boolean {
+  return z.safeParse(check, value).success;
 }
 
 /** `null` when it is no JSON text. */
