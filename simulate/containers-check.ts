@@ -17,6 +17,10 @@ export function checkContainers(outcome: ContainersOutcome): readonly string[] {
   return new Checker(outcome).all();
 }
 
+function saysTheSame(one: ExitRecord, other: ExitRecord): boolean {
+  return JSON.stringify({ ...one, revision: 0 }) === JSON.stringify({ ...other, revision: 0 });
+}
+
 type KillLine = Extract<Line, { kind: "kill" }>;
 
 class Checker {
@@ -135,11 +139,7 @@ class Checker {
   // --- exits
 
   #exits(container: TrueContainer): void {
-    const lines = this.#outcome.lines.flatMap((line, index) =>
-      line.kind === "exit" && line.record.container.id === container.id
-        ? [{ record: line.record, index }]
-        : [],
-    );
+    const lines = this.#lastRevisions(container);
     const told = new Set<TrueRun>();
     // What somebody told has its own time; what was concluded is about one of the others.
     const sorted = lines.toSorted(
@@ -158,6 +158,22 @@ class Checker {
     }
     if (container.sandbox && lines.length > 0) this.#wrong("the exit of a sandbox");
     for (const run of container.runs) if (!told.has(run)) this.#missing(container, run);
+  }
+
+  /** What was last said of each exit, with the place in the output at which it was opened. */
+  #lastRevisions(container: TrueContainer): { record: ExitRecord; index: number }[] {
+    const latest = new Map<string, { record: ExitRecord; index: number }>();
+    for (const [index, line] of this.#outcome.lines.entries()) {
+      if (line.kind !== "exit" || line.record.container.id !== container.id) continue;
+      const { record } = line;
+      const before = latest.get(record.id);
+      const expected = before === undefined ? 0 : before.record.revision + 1;
+      if (record.revision !== expected) this.#wrong(`${record.id}: revision ${record.revision}`);
+      if (before !== undefined && saysTheSame(before.record, record))
+        this.#wrong(`${record.id}: revision ${record.revision} says nothing new`);
+      latest.set(record.id, { record, index: before?.index ?? index });
+    }
+    return [...latest.values()];
   }
 
   /** The life that the record is about: its end is that near, or nobody told it and it was between. */

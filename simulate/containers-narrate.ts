@@ -74,8 +74,8 @@ function sayTold({ what }: Told): string {
 
 function sayLine(line: Line): string {
   if (line.kind === "exit") {
-    const { at, container, verdict, kills, exitCode } = line.record;
-    return `OUT exit ${short(container.id)} ${at} ${exitCode} ${verdict} ${kills.join()}`;
+    const { at, container, verdict, kills, exitCode, revision } = line.record;
+    return `OUT exit ${short(container.id)} ${line.record.id.slice(-6)} r${revision} ${at} ${exitCode} ${verdict} ${kills.join()}`;
   }
   const { container, main, visibility, pod } = line.identity;
   return `OUT kill ${line.id} ${container === null ? null : short(container.id)} ${pod?.uid ?? ""} main ${main} ${visibility}`;

@@ -101,10 +101,12 @@ export class Containers {
     if (!entry.present) entry.goneSince = now;
   }
 
-  exit(id: string, exitCode: number | null): void {
+  /** `opened`: it is another end, and not one that was told before. */
+  exit(id: string, exitCode: number | null, opened: boolean): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     if (exitCode !== null) entry.exitCode.value = exitCode;
+    if (!opened) return;
     noteExit(entry.runs);
     entry.restarts.value = restartsOf(entry.runs);
   }

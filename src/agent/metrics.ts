@@ -66,7 +66,7 @@ const SEEN_KEPT = 500;
  *
  * * `advance(nowSeconds)`: Unix time, before the first record and then with every tick. Counts what waited long enough.
  * * `kill(record)`: every revision of every kill, in the order told; again in a replay of the journal.
- * * `exit(record)`: every exit record once.
+ * * `exit(record)`: every revision of every exit.
  * * `container(facts, running)`: every time a runtime tells of a container. Pass the facts of all runtimes merged if they
  *   are; what one leaves out erases nothing. Sandboxes are ignored here.
  * * `gone(id)`: the container was removed.
@@ -144,12 +144,15 @@ export class Metrics {
     if (kill !== undefined) this.#close(kill);
   }
 
+  /** An exit was opened, or amended: then its verdict was counted, and a counter takes nothing back. */
   exit(record: ExitRecord): void {
-    const { container, pod, exitCode, verdict } = record;
-    const owner = this.#book(ownerName(container, pod, null));
-    step(exitSeries(owner, verdict), secondsOf(record.at) < this.#startedAt);
+    const { container, pod, exitCode, verdict, revision } = record;
+    if (revision === 0) {
+      const owner = this.#book(ownerName(container, pod, null));
+      step(exitSeries(owner, verdict), secondsOf(record.at) < this.#startedAt);
+    }
     this.#containers.named(container, pod, this.#now);
-    this.#containers.exit(container.id, exitCode);
+    this.#containers.exit(container.id, exitCode, revision === 0);
   }
 
   container(facts: ContainerFacts, running: boolean): void {

@@ -220,3 +220,50 @@ test("a process that ended before its daemon stamped its start lived once", () =
     [[3, "not-oom"]],
   );
 });
+
+test("an end that was concluded and is then heard is amended, under the same id, and is no second exit", () => {
+  const story = running().list(5_000, []).to(30_000);
+  const state = structuredClone(story.containers.state());
+  const [concluded] = story.exits;
+  assert.deepEqual(
+    [concluded?.exitCode, concluded?.verdict, concluded?.revision],
+    [null, "unknown", 0],
+  );
+  const hear = (until: number) => {
+    story
+      .kill(4_990, 500, { cgroup: cgroupOf(1) })
+      .exit(4_995, 1, { code: 137, pid: 500, oom: true })
+      .to(until);
+    return story.exits.at(-1);
+  };
+  const heard = hear(60_000);
+  const words = [137, "oom-killed", ["kill-4990-500"], concluded?.id];
+  assert.deepEqual([heard?.exitCode, heard?.verdict, heard?.kills, heard?.id], words);
+  assert.ok((heard?.revision ?? 0) >= 1);
+  // A process that comes after it goes on from there.
+  story.exits.splice(1);
+  story.restart(state, []).list(60_100, []).to(90_000);
+  const again = hear(99_000);
+  assert.deepEqual([again?.exitCode, again?.verdict, again?.kills, again?.id], words);
+  const many = story.exits.length;
+  story
+    .restart(state, [...story.exits])
+    .list(99_100, [])
+    .exit(4_995, 1, { code: 137, pid: 500, oom: true })
+    .to(120_000);
+  assert.equal(story.exits.length, many, "what the journal has is not told again");
+});
+
+test("a verdict that was given before its kill was known is amended", () => {
+  const story = running().exit(5_000, 1, { code: 137, pid: 500, oom: false }).to(20_000);
+  assert.deepEqual(verdicts(story), ["not-oom"]);
+  story.kill(4_999, 500, { cgroup: cgroupOf(1) }).to(40_000);
+  assert.deepEqual(verdicts(story), ["not-oom", "oom-unreported kill-4999-500"]);
+  assert.deepEqual(
+    story.exits.map(({ id, revision }) => [id === story.exits[0]?.id, revision]),
+    [
+      [true, 0],
+      [true, 1],
+    ],
+  );
+});

@@ -2,8 +2,15 @@ import type { ContainerFacts, RuntimeObservation, RuntimeSourceName } from "../m
 import type { Identity } from "../model/identity.ts";
 import type { ExitRecord, KillRecord, Visibility } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
-import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
-import { type ExitSurroundings, HOLD_MICROSECONDS, markTold, nextExit } from "./exits.ts";
+import { type Entry, goneAt, STAMP_SLACK, tellExit } from "./entry.ts";
+import {
+  amend,
+  amendments,
+  type ExitSurroundings,
+  HOLD_MICROSECONDS,
+  nextExit,
+  open,
+} from "./exits.ts";
 import { containerOf, podOf } from "./facts.ts";
 import { type Identifiable, type Identified, identifyKill, shelfOf } from "./identity.ts";
 import { Inventory, type InventoryState } from "./inventory.ts";
@@ -30,10 +37,13 @@ export interface ContainersState {
 
 const RUNTIME_SOURCES: readonly RuntimeSourceName[] = ["docker", "containerd", "cri", "podman"];
 
+/** An exit record of an earlier process. */
 interface ToldBefore {
+  /** The container's. */
   readonly id: string;
   readonly wallMicroseconds: number;
   readonly exitCode: number | null;
+  readonly exit?: Pick<ExitRecord, "id" | "revision" | "verdict" | "kills">;
 }
 
 /** A journal between two checkpoints has fewer. */
@@ -151,11 +161,12 @@ export class Containers {
     }
   }
 
-  /** An exit was told by an earlier process (from the journal): whoever tells of this end again, it is not told again. */
-  exitTold({ at, container, exitCode }: ExitRecord): void {
+  /** An exit was told by an earlier process (from the journal): whoever tells of this end again, it is not opened again. */
+  exitTold({ at, container, exitCode, id, revision, verdict, kills }: ExitRecord): void {
     const wallMicroseconds = parseFormattedWall(at);
     if (wallMicroseconds === null) return;
-    this.#toldBefore.push({ id: container.id, wallMicroseconds, exitCode });
+    const exit = { id, revision, verdict, kills };
+    this.#toldBefore.push({ id: container.id, wallMicroseconds, exitCode, exit });
     if (this.#toldBefore.length > TOLD_BEFORE_KEPT) this.#toldBefore.shift();
     if (this.#wallOffset !== null) this.#settleTold(this.#wallOffset);
   }
@@ -177,7 +188,7 @@ export class Containers {
     return changed;
   }
 
-  /** Ends whose kills have been told by now, oldest first. Each is told once. */
+  /** Ends whose kills have been told by now, oldest first: each is opened once, and amended when more is known. */
   takeExits(): readonly ExitRecord[] {
     const records: ExitRecord[] = [];
     for (const [id, lookAt] of this.#exits) {
@@ -238,11 +249,15 @@ export class Containers {
   }
 
   #settleTold(wallOffset: number): void {
-    for (const { id, wallMicroseconds, exitCode } of this.#toldBefore.splice(0)) {
+    for (const { id, wallMicroseconds, exitCode, exit } of this.#toldBefore.splice(0)) {
       const monotonicMicroseconds = wallMicroseconds - wallOffset;
       const at = { monotonicMicroseconds, wallMicroseconds, uncertaintyMicroseconds: STAMP_SLACK };
       const ending = { source: null, at, exitCode, pid: null, oomReported: null };
       this.#inventory.conclude(id, { ...ending, heardAt: this.#now, told: true });
+      const entry = this.#inventory.byId(id);
+      if (entry === undefined || exit === undefined) continue;
+      const opened = entry.exits?.find((one) => one.id === exit.id);
+      tellExit(entry, { wallMicroseconds, begin: null, ...opened, ...exit, exitCode });
     }
   }
 
@@ -276,16 +291,22 @@ export class Containers {
     let before: ExitRecord | null = null;
     for (let next = nextExit(around, entry); next !== null; next = nextExit(around, entry)) {
       // A conclusion that was taken for another life's end would be drawn for ever.
-      if (next.held.concluded && next.record.at === before?.at) return;
+      if (next.held.concluded && next.record.at === before?.at) break;
       before = next.record;
-      const dueAt = Math.max(next.dueAt, this.#tellsFrom ?? 0);
-      if (dueAt > this.#now) {
-        this.#exits.set(id, dueAt);
-        return;
-      }
-      markTold(this.#inventory, entry, next.held);
-      records.push(next.record);
+      if (this.#waits(id, next.dueAt)) break;
+      records.push(open(around, entry, next));
     }
+    for (const next of amendments(around, entry, this.#now)) {
+      if (!this.#waits(id, next.dueAt)) records.push(amend(entry, next));
+    }
+  }
+
+  /** Whether it is too early to tell: then this container is looked at again. */
+  #waits(id: string, due: number): boolean {
+    const dueAt = Math.max(due, this.#tellsFrom ?? 0);
+    if (dueAt <= this.#now) return false;
+    this.#exits.set(id, Math.min(dueAt, this.#exits.get(id) ?? dueAt));
+    return true;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ContainerFacts, ExitObservation, RuntimeSourceName } from "../model/container.ts";
+import type { Verdict } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
 import type { Facts } from "./facts.ts";
 
@@ -37,6 +38,19 @@ export interface Presence {
   readonly at: number;
 }
 
+/** An exit that was told, and what was said of it. */
+export interface ToldExit {
+  readonly id: string;
+  readonly revision: number;
+  /** The end with which it was opened (wall µs), as in the ending that is marked as told. */
+  readonly wallMicroseconds: number;
+  /** When the life had begun, as far as was known then (µs, monotonic); `null`: an earlier process told it. */
+  readonly begin: number | null;
+  readonly exitCode: number | null;
+  readonly verdict: Verdict;
+  readonly kills: readonly string[];
+}
+
 interface Life {
   readonly pid: number | null;
   /** µs, monotonic. */
@@ -54,6 +68,10 @@ export interface Entry {
   readonly facts: Facts;
   starts: readonly Start[];
   endings: readonly Ending[];
+  /** What was told of its ends, the oldest first; earlier versions did not keep it. */
+  exits?: readonly ToldExit[];
+  /** Starts and ends up to then were forgotten, as there were too many (µs, monotonic). */
+  forgottenUntil?: number;
   /** Lives of which it was told that they must be over; so that contradictory words lead to no second telling. */
   closed: readonly Life[];
   /** Moments (µs, monotonic) at which a runtime reported an OOM kill in it. */
@@ -91,6 +109,7 @@ export function newEntry(id: string): Entry {
 const STARTS_KEPT = 64;
 const ENDINGS_KEPT = 64;
 const REPORTS_KEPT = 64;
+const EXITS_KEPT = 32;
 
 /** True when it says something new. */
 export function addStart(
@@ -114,7 +133,9 @@ export function addStart(
   const known = entry.starts.find(same);
   const merged = known === undefined ? start : mergeStarts(known, start);
   const others = entry.starts.filter((one) => !same(one));
-  entry.starts = newest([...others, merged], startTime, STARTS_KEPT);
+  const starts = [...others, merged];
+  entry.starts = newest(starts, startTime, STARTS_KEPT);
+  if (starts.length > STARTS_KEPT) forget(entry, starts[0], startTime);
   // That it still lives is news only to kills which wait for it, and those look by themselves.
   return known === undefined || known.restarts !== merged.restarts;
 }
@@ -168,8 +189,16 @@ export function addEnding(entry: Entry, said: Ending): boolean {
   if (known) return false;
   const all = [...entry.endings, ending];
   entry.endings = newest(all, endTime, ENDINGS_KEPT);
-  if (all.length > ENDINGS_KEPT) forgetStartsBefore(entry, entry.endings[0]);
+  if (all.length > ENDINGS_KEPT) {
+    forget(entry, all[0], endTime);
+    forgetStartsBefore(entry, entry.endings[0]);
+  }
   return true;
+}
+
+function forget<Item>(entry: Entry, item: Item | undefined, time: (item: Item) => number): void {
+  if (item === undefined) return;
+  entry.forgottenUntil = Math.max(entry.forgottenUntil ?? time(item), time(item));
 }
 
 /** A life whose end was forgotten would seem to have had none. */
@@ -216,6 +245,12 @@ export function nameMain(entry: Entry, source: RuntimeSourceName, said: Named): 
 
 export function close(entry: Entry, { pid, begin }: Life): void {
   entry.closed = newest([...entry.closed, { pid, begin }], (life) => life.begin, ENDINGS_KEPT);
+}
+
+/** Remembers what was told of an end: opened, or amended under the same id. */
+export function tellExit(entry: Entry, told: ToldExit): void {
+  const others = (entry.exits ?? []).filter(({ id }) => id !== told.id);
+  entry.exits = newest([...others, told], (one) => one.wallMicroseconds, EXITS_KEPT);
 }
 
 export function isClosed({ closed }: Entry, { pid, begin }: Life): boolean {

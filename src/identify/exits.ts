@@ -1,23 +1,31 @@
 import type { RuntimeSourceName } from "../model/container.ts";
 import type { ExitRecord, Verdict } from "../model/record.ts";
-import { formatInstant, type Instant, SECOND } from "../model/time.ts";
-import { parseCgroupPath } from "./cgroup-path.ts";
-import { close, type Ending, type Entry, isClosed, STAMP_SLACK } from "./entry.ts";
+import { type Instant, SECOND } from "../model/time.ts";
+import {
+  close,
+  type Ending,
+  type Entry,
+  isClosed,
+  STAMP_SLACK,
+  type ToldExit,
+  tellExit,
+} from "./entry.ts";
 import { type KillSurroundings, ownKills, strayKills } from "./exit-kills.ts";
-import { containerRecord, overAt, podRecord } from "./identity.ts";
+import { exitRecord } from "./exit-record.ts";
+import { overAt } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
-import type { Place } from "./locate.ts";
-import { type Run, runNear } from "./runs.ts";
+import { isTold, type Run, runNear } from "./runs.ts";
 import { isNear, verdictOf } from "./verdict.ts";
 
 /** A kill is told within 2 s of its last evidence: the ledger then asks the counters. */
 export const HOLD_MICROSECONDS = 2.5 * SECOND;
 const LONGEST_HOLD_MICROSECONDS = 10 * SECOND;
 const CONVERSION_MICROSECONDS = SECOND / 50;
-const KILLS_LISTED = 100;
 const KILLED = 137;
-/** Codes above 128 + this are no signals (SIGRTMAX). */
-const LAST_SIGNAL = 64;
+/** Evidence that comes later than this after an end changes nothing that was said of it; a conclusion waits longer. */
+const AMENDED_MICROSECONDS = 300 * SECOND;
+/** A source that contradicts itself for ever is not listened to for ever. */
+const REVISIONS = 20;
 
 /** The order in which runtimes are believed when they disagree on an exit code. */
 const BELIEVED: readonly RuntimeSourceName[] = ["docker", "cri", "podman", "containerd"];
@@ -58,8 +66,105 @@ export function nextExit(around: ExitSurroundings, entry: Entry): Judged | null 
   return null;
 }
 
-/** Never to be told again, whoever else tells of it. */
-export function markTold(inventory: Inventory, entry: Entry, { run, end, concluded }: Held): void {
+/** It is opened with this record. */
+export function open({ inventory }: ExitSurroundings, entry: Entry, judged: Judged): ExitRecord {
+  const { held, record } = judged;
+  markTold(inventory, entry, held);
+  tellExit(entry, toldOf(record, held.end.wallMicroseconds, held.run.begin));
+  return record;
+}
+
+function toldOf(record: ExitRecord, wallMicroseconds: number, begin: number | null): ToldExit {
+  const { id, revision, exitCode, verdict, kills } = record;
+  return { id, revision, wallMicroseconds, begin, exitCode, verdict, kills };
+}
+
+/** An exit that was told, as it is to be told again. */
+export interface Amendment {
+  readonly record: ExitRecord;
+  readonly dueAt: number;
+  readonly told: ToldExit;
+}
+
+/** Exits of this container of which something else is known now than was said, oldest first. */
+export function amendments(around: ExitSurroundings, entry: Entry, now: number): Amendment[] {
+  return (entry.exits ?? []).flatMap((told) => amendmentOf(around, entry, told, now) ?? []);
+}
+
+/** The amendment is told. */
+export function amend(entry: Entry, { record, told }: Amendment): ExitRecord {
+  tellExit(entry, { ...toldOf(record, told.wallMicroseconds, told.begin) });
+  return record;
+}
+
+function amendmentOf(
+  around: ExitSurroundings,
+  entry: Entry,
+  told: ToldExit,
+  now: number,
+): Amendment | null {
+  const run = around.inventory
+    .runs(entry)
+    .find(({ endings }) => endings.some((one) => isOpening(one, told)));
+  if (run === undefined || told.revision >= REVISIONS) return null;
+  if (isForgotten(around, entry, run, told)) return null;
+  const held = heldAgain(around.inventory, entry, run);
+  const isLate = now - held.end.monotonicMicroseconds > AMENDED_MICROSECONDS;
+  if (isLate && told.exitCode !== null) return null;
+  const { record, dueAt } = judge(around, entry, held);
+  if (!isNews(told, record)) return null;
+  const { id, revision } = told;
+  return { record: { ...record, id, revision: revision + 1 }, dueAt, told };
+}
+
+function isOpening({ told, at }: Ending, { wallMicroseconds }: ToldExit): boolean {
+  return told && at.wallMicroseconds === wallMicroseconds;
+}
+
+/** Something on which the record was founded is no longer known: what is left would only take it back. */
+function isForgotten(
+  { inventory, kills }: ExitSurroundings,
+  entry: Entry,
+  run: Run,
+  told: ToldExit,
+): boolean {
+  if (told.begin !== null && run.begin > told.begin + STAMP_SLACK) return true;
+  if (entry.forgottenUntil !== undefined && inventory.runs(entry)[0] === run) return true;
+  return told.kills.some((id) => kills.get(id) === undefined);
+}
+
+/** What is said by a source counts before what was concluded. */
+function heldAgain(inventory: Inventory, entry: Entry, run: Run): Held {
+  const real = run.endings.filter(isTold);
+  const [first] = real.length > 0 ? real : run.endings;
+  const heard = real.filter(({ source }) => source !== null).map(({ heardAt }) => heardAt);
+  return {
+    run,
+    end: first?.at ?? NEVER,
+    heardAt: heard.length > 0 ? Math.min(...heard) : 0,
+    exitCode: codeOf(run.endings),
+    oomReported: reportOf(inventory, entry, run),
+    concluded: real.length === 0,
+  };
+}
+
+const NEVER: Instant = {
+  monotonicMicroseconds: 0,
+  wallMicroseconds: 0,
+  uncertaintyMicroseconds: 0,
+};
+
+/** Doubt that comes later takes no verdict back. */
+function isNews(told: ToldExit, record: ExitRecord): boolean {
+  if (record.exitCode !== null && record.exitCode !== told.exitCode) return true;
+  if (record.exitCode !== told.exitCode) return false;
+  if (record.verdict !== told.verdict) return record.verdict !== "unknown";
+  const before = new Set(told.kills);
+  return record.kills.length !== before.size || record.kills.some((id) => !before.has(id));
+}
+
+/** Never to be opened again, whoever else tells of it. */
+function markTold(inventory: Inventory, entry: Entry, { run, end, concluded }: Held): void {
   if (!concluded) {
     const own = new Set(run.endings);
     inventory.rewriteEndings(
@@ -120,7 +225,8 @@ function codeOf(endings: readonly Ending[]): number | null {
     const code = endings.find((one) => one.source === source && one.exitCode !== null)?.exitCode;
     if (code !== undefined && code !== null) return code;
   }
-  return null;
+  // What an earlier process told.
+  return endings.find(({ exitCode }) => exitCode !== null)?.exitCode ?? null;
 }
 
 /** What any runtime says of this life: one that noticed an OOM kill is believed before one that did not. */
@@ -144,7 +250,7 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const blamed = listed.length === 0 && explained ? strays : listed;
   const ids = blamed.map(({ kill }) => kill.id);
   return {
-    record: exitRecord(around, entry, held, verdict, ids),
+    record: exitRecord(around.inventory, entry, held, verdict, ids),
     held,
     dueAt: held.heardAt + holdOf(around.inventory, entry, held, verdict),
   };
@@ -160,35 +266,4 @@ function holdOf(inventory: Inventory, entry: Entry, held: Held, verdict: Verdict
 function isCountAwaited({ gaps }: Inventory, { facts, sources }: Entry, run: Run): boolean {
   if (facts.podUid === undefined || run.restarts !== null) return false;
   return gaps.isUp("cri") && !sources.includes("cri");
-}
-
-function exitRecord(
-  { inventory }: ExitSurroundings,
-  entry: Entry,
-  { run, end, exitCode }: Held,
-  verdict: Verdict,
-  kills: readonly string[],
-): ExitRecord {
-  const place = placeOf(entry, run);
-  const signal = exitCode === null ? 0 : exitCode - 128;
-  return {
-    type: "exit",
-    at: formatInstant(end),
-    container: containerRecord(place) ?? UNKNOWN(entry.id),
-    pod: podRecord(inventory, place),
-    exitCode,
-    signal: signal >= 1 && signal <= LAST_SIGNAL ? signal : null,
-    verdict,
-    kills: kills.slice(-KILLS_LISTED),
-  };
-}
-
-function UNKNOWN(id: string): ExitRecord["container"] {
-  return { runtime: "unknown", id, name: null, image: null, imageId: null, restarts: null };
-}
-
-function placeOf(entry: Entry, run: Run): Place {
-  const text = entry.facts.cgroupPath?.value ?? null;
-  const path = text === null ? null : parseCgroupPath(text);
-  return { path, containerId: entry.id, containerPath: text, entry, run };
 }

@@ -224,16 +224,20 @@ function isOpen({ endings }: Draft): boolean {
  */
 function endMisfit(draft: Draft, nextBegin: number | null, ending: Ending): number {
   const at = endTime(ending);
-  const known = draft.endings.map((one) => Math.abs(endTime(one) - at));
+  const heard = draft.endings.filter(isTold);
+  const known = heard.map((one) => Math.abs(endTime(one) - at));
   const nearest = Math.min(...known);
-  const again = draft.endings.some((one) => one.source === ending.source && endTime(one) !== at);
+  const again = heard.some((one) => one.source === ending.source && endTime(one) !== at);
   // Another source's word for the same end. What was concluded is of a life that has no end.
   if (!again && nearest <= CLOCK_SLACK && ending.source !== null) return -1;
   const off = distanceFrom(draft, nextBegin, at);
   if (off > STAMP_SLACK) return NEVER;
   if (known.length === 0) return off;
   if (again) return nearest <= STAMP_SLACK / 2 ? nearest + STAMP_SLACK / 2 : NEVER;
-  return nearest <= LATE_STAMP ? nearest : NEVER;
+  // A record that was told has the stamp of one of the sources; and how it ended they say alike.
+  const { exitCode, source } = ending;
+  const differs = heard.some((one) => one.exitCode !== null && one.exitCode !== exitCode);
+  return nearest <= (differs || source === null ? STAMP_SLACK : LATE_STAMP) ? nearest : NEVER;
 }
 
 /** µs by which `at` lies outside a life. An end may be stamped late; of a process that ends at once the start may be, by a little. */
@@ -278,7 +282,7 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
 }
 
 /** Whether somebody said it; otherwise it was concluded. */
-function isTold({ source, exitCode }: Ending): boolean {
+export function isTold({ source, exitCode }: Ending): boolean {
   return source !== null || exitCode !== null;
 }
 

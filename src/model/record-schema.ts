@@ -113,6 +113,8 @@ export const sourceRecordSchema = z.strictObject({
 
 export const exitRecordSchema = z.strictObject({
   type: z.literal("exit"),
+  id,
+  revision: count,
   at: instant,
   container,
   pod: pod.nullable(),

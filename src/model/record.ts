@@ -107,9 +107,16 @@ export interface KillRecord {
 /** Whether an exit really was an OOM kill; see docs/api.md. */
 export type Verdict = "oom-killed" | "not-oom" | "oom-unreported" | "oom-stale" | "unknown";
 
-/** The main process of a container ended. Told once, after the kills of its run. */
+/**
+ * The main process of a container ended. Told after the kills of its run, and again, with the same id and the next revision,
+ * when an end that was concluded is heard, or evidence changes the verdict.
+ */
 export interface ExitRecord {
   readonly type: "exit";
+  /** Of the container and the end as it was first told. */
+  readonly id: string;
+  /** 0 when opened; one more with each amendment. */
+  readonly revision: number;
   /** RFC 3339 with microseconds. */
   readonly at: string;
   readonly container: ContainerRecord;

@@ -53,7 +53,9 @@ function everyExit(log: RecordLog, limit: number): ExitRecord[] {
 
 test("exits: newest first, each once whatever the page, also those of one moment", () =>
   withStore((store) => {
-    const exits = [1, 2, 2, 2, 3, 4].map((number) => exitRecord(number));
+    const exits = [1, 2, 2, 2, 3, 4].map((number, index) =>
+      exitRecord(number, { id: `e${index}` }),
+    );
     tell(store, ...exits);
     for (const limit of [1, 2, 100]) {
       assert.deepEqual(everyExit(store, limit), exits.toReversed());
@@ -64,6 +66,21 @@ test("exits: newest first, each once whatever the page, also those of one moment
       [3, 2, 2, 2].map((number) => exitRecord(number).at),
     );
     assert.throws(() => store.exits({ ...ALL, cursor: "nonsense" }), { code: "BAD_CURSOR" });
+  }));
+
+test("an exit that is amended stays one exit, in its place, and an older revision changes nothing", () =>
+  withStore((store) => {
+    const concluded = exitRecord(2, { id: "e", exitCode: null, signal: null, verdict: "unknown" });
+    const heard = exitRecord(5, { id: "e", revision: 1 });
+    tell(store, exitRecord(1), concluded, exitRecord(3), heard, concluded);
+    assert.deepEqual(
+      everyExit(store, 1).map(({ id, revision, verdict }) => [id, revision, verdict]),
+      [
+        ["e", 1, "oom-killed"],
+        [exitRecord(3).id, 0, "oom-killed"],
+        [exitRecord(1).id, 0, "oom-killed"],
+      ],
+    );
   }));
 
 test("kills and exits are found by whose they are", () =>

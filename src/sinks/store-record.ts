@@ -87,6 +87,8 @@ const KILL = shape({
 
 const EXIT = shape({
   type: oneOf("exit"),
+  id: text,
+  revision: number,
   at: text,
   container: CONTAINER,
   pod: orNull(POD),

@@ -73,8 +73,25 @@ CREATE INDEX kills_owner
 /** Why each kill happened, as JSON; NULL where nobody told. */
 const VERSION_3 = "ALTER TABLE kills ADD COLUMN explanation TEXT;";
 
+/**
+ * Each exit once, its latest revision, as kills. Exits of earlier versions get the id that they would have: the container's
+ * first twelve digits and the end in ms.
+ */
+const VERSION_4 = `
+ALTER TABLE exits ADD COLUMN id TEXT;
+ALTER TABLE exits ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+UPDATE exits SET id = substr(container_id, 1, 12) || '-' || (at / 1000);
+DELETE FROM exits WHERE sequence NOT IN (SELECT max(sequence) FROM exits GROUP BY id);
+UPDATE exits SET json = json_set(json, '$.id', id, '$.revision', 0) WHERE json_valid(json);
+UPDATE events SET
+  id = (SELECT exits.id FROM exits WHERE exits.sequence = events.sequence),
+  json = (SELECT exits.json FROM exits WHERE exits.sequence = events.sequence)
+WHERE type = 'exit' AND sequence IN (SELECT sequence FROM exits);
+CREATE UNIQUE INDEX exits_id ON exits (id);
+`;
+
 /** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
-const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 /** From this version on the store knows owners and exits. */

@@ -24,8 +24,15 @@ ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, at = excluded.at, c
   pod_container = excluded.pod_container, pod = excluded.pod, namespace = excluded.namespace
 WHERE excluded.revision >= kills.revision`;
 
-const INSERT_EXIT = `INSERT OR REPLACE INTO exits (sequence, at, verdict, json, ${OWNER})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const EXIT_CHANGES = `at = excluded.at, verdict = excluded.verdict, json = excluded.json, revision = excluded.revision,
+  container_id = excluded.container_id, container_name = excluded.container_name,
+  pod_container = excluded.pod_container, pod = excluded.pod, namespace = excluded.namespace`;
+
+/** An exit keeps the sequence under which it was opened: pages are read by it. */
+const UPSERT_EXIT = `INSERT INTO exits (sequence, id, revision, at, verdict, json, ${OWNER})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET ${EXIT_CHANGES} WHERE excluded.revision >= exits.revision
+ON CONFLICT (sequence) DO UPDATE SET id = excluded.id, ${EXIT_CHANGES}`;
 
 const REMEMBER_SEQUENCE = "UPDATE meta SET value = max(value, ?) WHERE key = 'last_sequence'";
 
@@ -37,7 +44,7 @@ export function createBatchWriter(database: SqliteDatabase): BatchWriter {
   const upsertKill = database.prepare(UPSERT_KILL);
   const rememberSequence = database.prepare(REMEMBER_SEQUENCE);
 
-  const insertExit = database.prepare(INSERT_EXIT);
+  const upsertExit = database.prepare(UPSERT_EXIT);
 
   const writeKill = (sequence: number, toldAt: number, kill: KillRecord, json: string): void => {
     const { id, revision, victim, cgroup, visibility } = kill;
@@ -48,11 +55,11 @@ export function createBatchWriter(database: SqliteDatabase): BatchWriter {
   const writeExit = (sequence: number, toldAt: number, exit: ExitRecord, json: string): void => {
     const at = parseRfc3339(exit.at) ?? toldAt;
     const owner = ownerValues(exit.container, exit.pod);
-    insertExit.run(sequence, at, exit.verdict, json, ...owner);
+    upsertExit.run(sequence, exit.id, exit.revision, at, exit.verdict, json, ...owner);
   };
   const writeOne = ({ entry: { sequence, record }, at }: Pending): void => {
     const json = jsonLine(record);
-    insertEvent.run(sequence, record.type, at, record.type === "kill" ? record.id : null, json);
+    insertEvent.run(sequence, record.type, at, "id" in record ? record.id : null, json);
     if (record.type === "kill") writeKill(sequence, at, record, json);
     if (record.type === "exit") writeExit(sequence, at, record, json);
   };

@@ -58,6 +58,10 @@ export function isKill(record: LineRecord, id: string): boolean {
   return record.type === "kill" && record.id === id;
 }
 
+export function isExit(record: LineRecord, id: string): boolean {
+  return record.type === "exit" && record.id === id;
+}
+
 /** Whether the container's main process outlives it is not known yet. */
 export function isPending(record: LineRecord): boolean {
   return record.type === "kill" && record.visibility === "pending";

@@ -1,12 +1,13 @@
 import type { Clock } from "../host/host.ts";
 import { SOURCE_NAMES, type SourceName } from "../model/observation.ts";
-import type { KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
+import type { ExitRecord, KillRecord, OutputRecord, SourceRecord } from "../model/record.ts";
 import { formatWall } from "../model/time.ts";
 import type { AgentView, KillStory, Sink, StreamRecord } from "./sink.ts";
 import {
   formatLine,
   formatSentence,
   incidentOf,
+  isExit,
   isInvisible,
   isKill,
   isPending,
@@ -155,7 +156,7 @@ class TerminalView implements TerminalSink {
         this.#takeKill(record);
         break;
       case "exit":
-        if (isTelling(record)) this.#add(record);
+        this.#takeExit(record);
         break;
       case "userspace-kill":
         this.#add(record);
@@ -182,6 +183,14 @@ class TerminalView implements TerminalSink {
     } else if (record.visibility !== "pending" && this.#awaited.delete(record.id)) {
       this.#takeSettled(record);
     }
+  }
+
+  /** An amendment takes the place of the line that waits to be printed, or gets one of its own. */
+  #takeExit(record: ExitRecord): void {
+    if (!isTelling(record)) return;
+    const known = this.#lines.find(({ record: one }) => isExit(one, record.id));
+    if (known === undefined) this.#add(record);
+    else known.record = record;
   }
 
   /** Its line stands already. */

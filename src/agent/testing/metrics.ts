@@ -55,6 +55,8 @@ export function exitOf(one: ContainerFacts, change: Partial<ExitRecord> = {}): E
   const { runtime, id, name, image, imageId, restarts, pod: itsPod } = one;
   return {
     type: "exit",
+    id: `${id.slice(0, 12)}-1795216205000`,
+    revision: 0,
     at: "2026-11-20T23:10:05.000000Z",
     container: { runtime, id, name, image, imageId, restarts },
     pod: itsPod,

@@ -79,6 +79,8 @@ export const POD: PodRecord = {
 export function exitRecord(number: number, change: Partial<ExitRecord> = {}): ExitRecord {
   return {
     type: "exit",
+    id: `e${String(number).padStart(8, "0")}`,
+    revision: 0,
     at: formatWall(START + number * 1_000),
     container: CONTAINER,
     pod: POD,

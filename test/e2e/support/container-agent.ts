@@ -11,7 +11,7 @@ const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
 export interface Told {
   /** The latest revision of each kill, oldest first. */
   readonly kills: readonly KillRecord[];
-  /** In the order in which they were told. */
+  /** The latest revision of each exit, in the order in which they were opened. */
   readonly exits: readonly ExitRecord[];
 }
 
@@ -46,13 +46,13 @@ export class ContainerAgent {
 
   told(id: string): Told {
     const latest = new Map<string, KillRecord>();
-    const exits: ExitRecord[] = [];
+    const exits = new Map<string, ExitRecord>();
     for (const { record } of this.events) {
       if (record.type === "kill" && isIn(record, id)) latest.set(record.id, record);
-      if (record.type === "exit" && record.container.id === id) exits.push(record);
+      if (record.type === "exit" && record.container.id === id) exits.set(record.id, record);
     }
     const kills = [...latest.values()].sort((one, other) => (one.at < other.at ? -1 : 1));
-    return { kills, exits };
+    return { kills, exits: [...exits.values()] };
   }
 
   /** Waits until so many kills and exits were told of a container, and then for surplus ones. */

@@ -78,7 +78,7 @@ export function sum(one: Judgement, other: Judgement): Judgement {
 
 /** All that was told of one container, in the order in which it was told. */
 export interface Told {
-  /** The latest revision of each kill. */
+  /** The latest revision of each kill and exit. */
   readonly kills: readonly KillRecord[];
   readonly exits: readonly ExitRecord[];
   /** Places in the stream: of the first kill's opening, and of the exit. */
@@ -88,16 +88,16 @@ export interface Told {
 
 export function toldOf(records: readonly OutputRecord[], id: string): Told {
   const kills = new Map<string, KillRecord>();
-  const exits: ExitRecord[] = [];
+  const exits = new Map<string, ExitRecord>();
   let exitAt = -1;
   for (const [index, record] of records.entries()) {
     if (record.type === "kill" && record.container?.id === id) kills.set(record.id, record);
     if (record.type !== "exit" || record.container.id !== id) continue;
-    exits.push(record);
+    exits.set(record.id, record);
     if (exitAt < 0) exitAt = index;
   }
   const killAt = records.findIndex((one) => one.type === "kill" && kills.has(one.id));
-  return { kills: [...kills.values()], exits, killAt, exitAt };
+  return { kills: [...kills.values()], exits: [...exits.values()], killAt, exitAt };
 }
 
 /**
