@@ -87,6 +87,7 @@ export class SimulatedHost implements Host {
       stream: (_path, handler) => new LogReader(kernel, clockwork, life, handler),
       streamCommand: refuse,
       raisePriority: () => false,
+      withholdPermissions: () => undefined,
       isAlive: () => false,
     };
   }
@@ -340,6 +341,8 @@ class SimulatedFiles implements Files {
   remove(path: string): void {
     this.#disk.delete(path);
   }
+
+  restrictMode(): void {}
 
   /** inotify: told after the kernel's own pause; the directory itself tells nothing here. */
   watch(path: string, changed: (name: string | null) => void): () => void {

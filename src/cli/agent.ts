@@ -1,5 +1,4 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
-import { HostError } from "../host/host.ts";
 import type { HttpAddress } from "../host/http-listen.ts";
 import { type HttpSink, startHttp } from "../sinks/http.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
@@ -11,6 +10,7 @@ import { atMost, Breakdown } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
 import { CliError, type ExitStatus, messageOf } from "./errors.ts";
 import { flagOption, type RawOptions, requiredNumber, textOption } from "./options.ts";
+import { prepareStateDirectory } from "./state-directory.ts";
 import { lockState } from "./state-lock.ts";
 
 /** Longest time from the signal to the end. */
@@ -22,7 +22,9 @@ const DAY_MICROSECONDS = 86_400_000_000;
 /** `oomwitness agent`: the daemon, until a signal ends it. */
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
   const directory = stateDirectory(context, options);
-  makeStateDirectory(context, directory);
+  prepareStateDirectory(context.host, directory, (sentence) =>
+    context.console.error(`oomwitness: ${sentence}`),
+  );
   const unlock = lockState(context.host, directory, context.pid);
   try {
     await new Agent(context, options, directory).run();
@@ -30,18 +32,6 @@ export async function run(context: Context, options: RawOptions): Promise<ExitSt
     unlock();
   }
   return 0;
-}
-
-function makeStateDirectory({ host }: Context, directory: string): void {
-  try {
-    host.files.makeDirectory(directory, true);
-  } catch (error) {
-    const code = error instanceof HostError ? error.code : messageOf(error);
-    throw new CliError(
-      "E_STATE_DIR",
-      `cannot make ${directory} (${code}): run it as root, or give a --state-dir you may write.`,
-    );
-  }
 }
 
 class Agent {

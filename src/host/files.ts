@@ -35,11 +35,12 @@ export function createFiles(): Files {
     openAppend: (file) => wrapped(file, () => openAppend(file)),
     list: (directory) => wrapped(directory, () => list(directory)),
     inode,
-    exists: (file) => fs.existsSync(file),
+    exists,
     makeDirectory: (directory, recursive) =>
       wrapped(directory, () => (recursive ? makeTree(directory) : fs.mkdirSync(directory))),
     removeDirectory: (directory) => wrapped(directory, () => fs.rmdirSync(directory)),
     remove: (file) => wrapped(file, () => fs.unlinkSync(file)),
+    restrictMode: (file, mode) => wrapped(file, () => restrictMode(file, mode)),
     watch,
   };
 }
@@ -213,10 +214,30 @@ function makeTree(directory: string): void {
     const code = codeOf(error);
     if (code === "EEXIST" && fs.statSync(directory).isDirectory()) return;
     const parent = path.dirname(directory);
-    if (code !== "ENOENT" || fs.existsSync(parent)) throw error;
+    if (code !== "ENOENT" || exists(parent)) throw error;
     makeTree(parent);
     fs.mkdirSync(directory);
   }
+}
+
+/**
+ * stat(2), not access(2) as `fs.existsSync`: access(2) asks for the real user alone and leaves out what capabilities allow
+ * (CAP_DAC_OVERRIDE for tracefs, which is open to root only).
+ */
+function exists(file: string): boolean {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Symbolic links are left alone: what they lead to may be anybody's. */
+function restrictMode(file: string, mode: number): void {
+  const found = fs.lstatSync(file);
+  if (found.isSymbolicLink()) return;
+  const now = found.mode & 0o7777;
+  if ((now & mode) !== now) fs.chmodSync(file, now & mode);
 }
 
 function list(directory: string): { name: string; directory: boolean }[] {

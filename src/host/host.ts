@@ -78,10 +78,13 @@ export interface Files {
   list(path: string): readonly { readonly name: string; readonly directory: boolean }[];
   /** Inode number, or `null` when there is no such path. */
   inode(path: string): number | null;
+  /** Whether there is such a path, as far as this process may look. */
   exists(path: string): boolean;
   makeDirectory(path: string, recursive: boolean): void;
   removeDirectory(path: string): void;
   remove(path: string): void;
+  /** Takes away the permissions that are not in `mode`; gives none. */
+  restrictMode(path: string, mode: number): void;
   /**
    * inotify on a directory or file; calls back with the changed name. Throws `HostError` when the watch cannot be set.
    * The returned function stops watching; until then the watch keeps the process alive, as a stream does.
@@ -113,6 +116,8 @@ export interface Processes {
    * that needs a privilege we lack. A victim's /proc entry is gone within milliseconds of the kill.
    */
   raisePriority(nice: number): boolean;
+  /** Permissions that files made from now on, also by SQLite, never have (umask). */
+  withholdPermissions(mask: number): void;
   /** Whether a process with this pid exists. */
   isAlive(pid: number): boolean;
 }

@@ -133,7 +133,10 @@ function sendText(exchange: Exchange, reply: TextReply, turns: Turns | null): vo
 type PieceState = "more" | "full" | "done";
 
 /** True back-pressure: a large body is never whole in memory. */
-function writePiece(pieces: Iterator<string>, response: http.ServerResponse): PieceState {
+function writePiece(
+  pieces: Iterator<string | Uint8Array>,
+  response: http.ServerResponse,
+): PieceState {
   const piece = pieces.next();
   if (piece.done === true) {
     response.end();

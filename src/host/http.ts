@@ -25,7 +25,7 @@ export interface TextReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent in pieces, at the reader's pace. */
-  readonly body: Iterable<string>;
+  readonly body: Iterable<string | Uint8Array>;
 }
 
 export type HttpReply =
@@ -85,7 +85,7 @@ export interface HttpServer {
 }
 
 const DEFAULT_LIMITS: ServeLimits = {
-  connections: 512,
+  connections: 1_024,
   longReplies: 256,
   addressShare: 0.75,
   headerBytes: 16_384,

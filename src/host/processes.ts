@@ -24,6 +24,7 @@ export function createProcesses(kind?: ReaderKind): Processes {
         : streamChild(reader(), "cat", [path], handler),
     streamCommand: (command, args, handler) => streamChild(reader(), command, args, handler),
     raisePriority,
+    withholdPermissions: (mask) => void process.umask(mask),
     isAlive,
   };
 }

@@ -158,10 +158,14 @@ export function isCorrupt(error: unknown): boolean {
 /** Renames a database and its companions to the first free `PATH.corrupt-N`; returns that name. */
 export function moveSqliteAside(path: string): string {
   let number = 1;
-  while (fs.existsSync(`${path}.corrupt-${number}`)) number += 1;
+  while (isThere(`${path}.corrupt-${number}`)) number += 1;
   const aside = `${path}.corrupt-${number}`;
   for (const suffix of ["-wal", "-shm", ""]) renameIfThere(path + suffix, aside + suffix);
   return aside;
+}
+
+function isThere(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
 }
 
 function renameIfThere(from: string, to: string): void {
@@ -199,6 +203,19 @@ export function syncWal(path: string): void {
 export function whyUnreadable(path: string): string | null {
   try {
     fs.accessSync(path, fs.constants.R_OK);
+    return null;
+  } catch {
+    return whyNotOpened(path);
+  }
+}
+
+/**
+ * access(2) leaves out what capabilities allow. Not tried first: closing a file gives up the locks that SQLite holds on it
+ * in this process, and a file that this process has open is one that access(2) lets pass.
+ */
+function whyNotOpened(path: string): string | null {
+  try {
+    fs.closeSync(fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
     return null;
   } catch (error) {
     return toHostError(error, path).code;

@@ -8,6 +8,7 @@ import type { EventLimits } from "./http-events.ts";
 import type { StreamRecord } from "./sink.ts";
 import { createStore, STORE_FILE, type Store } from "./store.ts";
 import type { RecordLog } from "./store-read.ts";
+import { NO_TEXTS } from "./store-texts.ts";
 import { ask, type EventReader, readEvents, type SeenEvent } from "./testing/http-client.ts";
 import {
   agentView,
@@ -202,8 +203,8 @@ const memoryOnly: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
   exits: () => ({ items: [], next: null }),
-  killTexts: () => ({ items: [], next: null }),
-  exitTexts: () => ({ items: [], next: null }),
+  killTexts: () => NO_TEXTS,
+  exitTexts: () => NO_TEXTS,
   explanation: () => null,
   eventsAfter: () => {
     throw new Error("the disk is gone");

@@ -24,17 +24,20 @@ function* slices<Q extends PageQuery>(
   ask: (query: Q) => TextPage,
   query: Q,
   first: TextPage,
-): Generator<string> {
+): Generator<string | Uint8Array> {
   let page = first;
   let left = query.limit - SLICE_RECORDS;
-  let separator = "";
-  yield* ['{"items":['];
+  let separator = '{"items":[';
   for (;;) {
-    if (page.items.length > 0) yield separator + page.items.join(",");
-    if (page.items.length > 0) separator = ",";
+    if (page.bytes.length > 0) {
+      yield separator;
+      yield page.bytes;
+      separator = ",";
+    }
     if (page.next === null || left <= 0) break;
     page = ask({ ...query, limit: Math.min(left, SLICE_RECORDS), cursor: page.next });
     left -= SLICE_RECORDS;
   }
-  yield `],"next":${JSON.stringify(page.next)}}\n`;
+  const empty = separator === "," ? "" : separator;
+  yield `${empty}],"next":${JSON.stringify(page.next)}}\n`;
 }

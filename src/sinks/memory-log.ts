@@ -4,6 +4,7 @@ import { jsonLine } from "./json-line.ts";
 import { recordMatches } from "./record-filter.ts";
 import type { AgentView } from "./sink.ts";
 import { type KillPage, type KillQuery, PAGE_LIMIT, type RecordLog } from "./store-read.ts";
+import { NO_TEXTS } from "./store-texts.ts";
 import { parseRfc3339 } from "./time-bound.ts";
 
 /** History as far as the agent remembers it, for an agent without a store. */
@@ -30,9 +31,9 @@ export function createMemoryLog(view: AgentView): RecordLog {
     exits: () => ({ items: [], next: null }),
     killTexts: (query) => {
       const { items, next } = pageOf(view.recentKills(), query);
-      return { items: items.map(jsonLine), next };
+      return { bytes: Buffer.from(items.map(jsonLine).join(",")), next };
     },
-    exitTexts: () => ({ items: [], next: null }),
+    exitTexts: () => NO_TEXTS,
     explanation: () => null,
     eventsAfter: () => [],
     lastSequence: () => 0,

@@ -2,7 +2,8 @@ import type { SqliteDatabase, SqliteRow, SqliteValue } from "../host/sqlite.ts";
 import type { ExitRecord } from "../model/record.ts";
 import { decodeSequenceCursor, encodeCursor } from "./cursor.ts";
 import { idPrefix, type OwnerFilter } from "./record-filter.ts";
-import { SOUND_JSON, type TextPage, textPage } from "./store-texts.ts";
+import { parseExitRecord } from "./store-record.ts";
+import { type PageSource, type TextPage, textPage } from "./store-texts.ts";
 
 export interface ExitQuery {
   /** Wall µs: exits at or after it; `null` for no bound. */
@@ -58,8 +59,32 @@ export function addOwner(conditions: Conditions, { container, pod, namespace }: 
   }
 }
 
+const EXITS: PageSource = { table: "exits", key: "sequence", cursorOf };
+
+export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
+  const limit = pageLimit(query);
+  const conditions = conditionsOf(query);
+  const order = "ORDER BY at DESC, sequence DESC";
+  const found = `SELECT sequence FROM exits ${conditions.where} ${order} LIMIT ${limit + 1}`;
+  const rows = database
+    .prepare(`SELECT at, sequence, json FROM exits WHERE sequence IN (${found}) ${order}`)
+    .all(...conditions.values);
+  const page = rows.slice(0, limit);
+  return {
+    items: page.flatMap(({ json }) => parseExitRecord(json) ?? []),
+    next: rows.length > limit ? cursorOf(page.at(-1)) : null,
+  };
+}
+
 export function exitTexts(database: SqliteDatabase, query: ExitQuery): TextPage {
-  const limit = Math.min(Math.max(1, Math.trunc(query.limit)), EXIT_PAGE_LIMIT);
+  return textPage(database, EXITS, conditionsOf(query), pageLimit(query));
+}
+
+function pageLimit({ limit }: ExitQuery): number {
+  return Math.min(Math.max(1, Math.trunc(limit)), EXIT_PAGE_LIMIT);
+}
+
+function conditionsOf(query: ExitQuery): Conditions {
   const conditions = new Conditions();
   if (query.since !== null) conditions.add("at >= ?", query.since);
   if (query.until !== null) conditions.add("at < ?", query.until);
@@ -68,12 +93,7 @@ export function exitTexts(database: SqliteDatabase, query: ExitQuery): TextPage 
     conditions.add("(at, sequence) < (?, ?)", at, sequence);
   }
   addOwner(conditions, query.filter ?? {});
-  const order = "ORDER BY at DESC, sequence DESC";
-  const found = `SELECT sequence FROM exits ${conditions.where} ${order} LIMIT ${limit + 1}`;
-  const rows = database
-    .prepare(`SELECT at, sequence, ${SOUND_JSON} FROM exits WHERE sequence IN (${found}) ${order}`)
-    .all(...conditions.values);
-  return textPage(rows, limit, cursorOf);
+  return conditions;
 }
 
 function cursorOf(row: SqliteRow | undefined): string | null {

@@ -10,16 +10,23 @@ import type { Explanation } from "../model/explanation.ts";
 import type { KillRecord } from "../model/record.ts";
 import { decodeCursor, encodeCursor, type KillCursor } from "./cursor.ts";
 import { isNarrow, type RecordFilter } from "./record-filter.ts";
-import { addOwner, Conditions, type ExitPage, type ExitQuery, exitTexts } from "./store-exits.ts";
+import {
+  addOwner,
+  Conditions,
+  type ExitPage,
+  type ExitQuery,
+  exitPage,
+  exitTexts,
+} from "./store-exits.ts";
 import { findExplanation } from "./store-explanation.ts";
-import { parseExitRecord, parseKillRecord } from "./store-record.ts";
+import { parseKillRecord } from "./store-record.ts";
 import {
   EXPLANATIONS_VERSION,
   newerSchema,
   OWNERS_VERSION,
   SCHEMA_VERSION,
 } from "./store-schema.ts";
-import { SOUND_JSON, type TextPage, textPage } from "./store-texts.ts";
+import { NO_TEXTS, type PageSource, type TextPage, textPage } from "./store-texts.ts";
 
 export interface KillQuery {
   /** Wall µs: kills at or after it; `null` for no bound. */
@@ -64,7 +71,7 @@ export interface RecordLog {
   kills(query: KillQuery): KillPage;
   kill(idOrPrefix: string): KillLookup;
   exits(query: ExitQuery): ExitPage;
-  /** The same pages as texts, for readers that pass them on: a tenth of the time. */
+  /** The same pages as texts, for readers that pass them on, in a tenth of the time. */
   killTexts(query: KillQuery): TextPage;
   exitTexts(query: ExitQuery): TextPage;
   /** Why the kill with exactly this id happened, as it was told then; `null` when nobody told. */
@@ -87,10 +94,10 @@ const AMBIGUOUS_LIMIT = 10;
 /** The questions, asked of an open database whose schema is ours. */
 export function createQueries(database: SqliteDatabase): RecordLog {
   return {
-    kills: (query) => parsedPage(killTexts(database, query), parseKillRecord),
+    kills: (query) => killPage(database, query),
     kill: (idOrPrefix) => findKill(database, idOrPrefix),
-    exits: (query) => parsedPage(exitTexts(database, query), parseExitRecord),
-    killTexts: (query) => killTexts(database, query),
+    exits: (query) => exitPage(database, query),
+    killTexts: (query) => textPage(database, KILLS, conditionsOf(query), pageLimit(query)),
     exitTexts: (query) => exitTexts(database, query),
     explanation: (id) => findExplanation(database, id),
     eventsAfter: (sequence, limit) =>
@@ -108,22 +115,25 @@ export function createQueries(database: SqliteDatabase): RecordLog {
   };
 }
 
-function parsedPage<T>(
-  { items, next }: TextPage,
-  parse: (json: string) => T | null,
-): { readonly items: readonly T[]; readonly next: string | null } {
-  return { items: items.flatMap((json) => parse(json) ?? []), next };
-}
+const KILLS: PageSource = { table: "kills", key: "id", cursorOf };
 
-function killTexts(database: SqliteDatabase, query: KillQuery): TextPage {
-  const limit = Math.min(Math.max(1, Math.trunc(query.limit)), PAGE_LIMIT);
+function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
+  const limit = pageLimit(query);
   const conditions = conditionsOf(query);
   const order = "ORDER BY at DESC, id DESC";
   const found = `SELECT rowid FROM kills ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(`SELECT at, id, ${SOUND_JSON} FROM kills WHERE rowid IN (${found}) ${order}`)
+    .prepare(`SELECT at, id, json FROM kills WHERE rowid IN (${found}) ${order}`)
     .all(...conditions.values);
-  return textPage(rows, limit, cursorOf);
+  const page = rows.slice(0, limit);
+  return {
+    items: page.flatMap(({ json }) => parseKillRecord(json) ?? []),
+    next: rows.length > limit ? cursorOf(page.at(-1)) : null,
+  };
+}
+
+function pageLimit({ limit }: KillQuery): number {
+  return Math.min(Math.max(1, Math.trunc(limit)), PAGE_LIMIT);
 }
 
 function conditionsOf(query: KillQuery): Conditions {
@@ -209,8 +219,8 @@ const EMPTY: RecordLog = {
   kills: () => ({ items: [], next: null }),
   kill: () => ({ kind: "none" }),
   exits: () => ({ items: [], next: null }),
-  killTexts: () => ({ items: [], next: null }),
-  exitTexts: () => ({ items: [], next: null }),
+  killTexts: () => NO_TEXTS,
+  exitTexts: () => NO_TEXTS,
   explanation: () => null,
   eventsAfter: () => [],
   lastSequence: () => 0,

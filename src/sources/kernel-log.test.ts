@@ -113,6 +113,7 @@ class Bench {
           return open(handler);
         },
         raisePriority: () => false,
+        withholdPermissions: () => undefined,
         isAlive: () => false,
       },
     };

@@ -29,11 +29,11 @@ export async function findTracing(host: Host, sysRoot: string): Promise<TracingR
   const found = places.find((place) => host.files.exists(`${place}/instances`));
   if (found !== undefined) return { kind: "found", path: found, note: "" };
   const [place = ""] = places;
-  if (host.uid !== 0) {
+  if (isClosed(host.files, `${place}/instances`)) {
     return {
       kind: "missing",
       reason: `${place} is open to root only (tracefs has mode 0700)`,
-      remedy: "Run as root.",
+      remedy: "Run as root, or grant CAP_DAC_OVERRIDE.",
     };
   }
   if (!host.files.exists(place)) {
@@ -52,6 +52,16 @@ export async function findTracing(host: Host, sysRoot: string): Promise<TracingR
     reason: `tracefs is not mounted on ${place}, and mounting failed: ${problem || "no instances directory"}`,
     remedy: `Run 'mount -t tracefs nodev ${place}' on the host; kernel lockdown in confidentiality mode forbids tracefs.`,
   };
+}
+
+/** Tried, not concluded from the user: capabilities may allow what the mode does not. */
+function isClosed(files: Files, path: string): boolean {
+  try {
+    files.inode(path);
+    return false;
+  } catch (error) {
+    return error instanceof HostError && (error.code === "EACCES" || error.code === "EPERM");
+  }
 }
 
 /** Runs a short program; its standard error, "" when it was silent. */

@@ -6,6 +6,7 @@ import { after, before, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, type RunningSource, startSource } from "../../test/source-harness.ts";
 import { V1Cgroup, whyNoV1Kills } from "../../test/v1-cgroups.ts";
+import { HostError } from "../host/host.ts";
 import { createHost } from "../host/real.ts";
 import type { KillObservation } from "../model/observation.ts";
 import { DEFAULT_SOURCE_OPTIONS, type SourceOptions } from "./source.ts";
@@ -187,14 +188,18 @@ test("instances of killed watchers are removed, those of living ones stay", { sk
 
 test("without tracefs it says what is missing and what to do", async () => {
   const host = createHost();
-  const files = { ...host.files, exists: () => false };
-  const run = (uid: number) =>
-    startSource(createTracefsSource(DEFAULT_SOURCE_OPTIONS), { host: { ...host, files, uid } }).end;
-  const user = await run(1000);
+  const run = (inode: (path: string) => null) => {
+    const files = { ...host.files, exists: () => false, inode };
+    return startSource(createTracefsSource(DEFAULT_SOURCE_OPTIONS), { host: { ...host, files } })
+      .end;
+  };
+  const user = await run((path) => {
+    throw new HostError("EACCES", path, "permission denied");
+  });
   assert.ok(user.kind === "unavailable");
   assert.match(user.reason, /root only/);
-  assert.match(user.remedy, /root/);
-  const root = await run(0);
+  assert.match(user.remedy, /CAP_DAC_OVERRIDE/);
+  const root = await run(() => null);
   assert.ok(root.kind === "unavailable");
   assert.match(root.reason, /CONFIG_TRACING/);
 });
