@@ -61,7 +61,13 @@ export class Identification {
       if (this.#containers.isGone(id)) this.#metrics.gone(id);
     }
     if (observation.kind === "oom-report") return true;
-    return observation.kind === "exit" && observation.exitCode === KILLED;
+    if (observation.kind !== "exit") return false;
+    return observation.exitCode === KILLED || observation.oomReported === true;
+  }
+
+  /** See `Containers.balanced`. */
+  balanced(until: number | null): void {
+    if (until !== null) this.#containers.balanced(until);
   }
 
   /** What an earlier process of this boot heard, from its journal. */

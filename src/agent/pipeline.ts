@@ -303,9 +303,12 @@ class RunningPipeline implements Pipeline {
     this.#ledger.reconsider(this.#identification.advance(now));
     this.#keeper.hear(this.#identification.takeHeard());
     const kills = this.#ledger.take();
+    const summary = this.#ledger.summary();
+    if (summary.unaccounted === 0 && this.#intake.isEmpty) {
+      this.#identification.balanced(this.#supervisors.nodeReadAfter);
+    }
     const exits = this.#identification.takeExits(kills, (id) => this.#ledger.kill(id));
     const records: OutputRecord[] = [...this.#supervisors.take(), ...kills, ...exits];
-    const summary = this.#ledger.summary();
     this.#missing.consider(summary);
     const ledger = this.#books.due(summary, now, this.#stopped);
     if (ledger !== null) records.push(ledger);

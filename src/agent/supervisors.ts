@@ -70,6 +70,11 @@ export class Supervisors {
     this.#find("cgroup")?.source.poke?.([path]);
   }
 
+  /** The node's counter was read after this moment (µs, monotonic), and what was read was handed over; `null`: never. */
+  get nodeReadAfter(): number | null {
+    return this.#find("vmstat")?.source.readAfter?.() ?? null;
+  }
+
   /** A record of a kill was opened: who watched must see it. */
   opened(id: string): void {
     this.#missed.opened(id, this.#host.clock.monotonicMicroseconds());

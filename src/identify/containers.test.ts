@@ -267,3 +267,40 @@ test("a verdict that was given before its kill was known is amended", () => {
     ],
   );
 });
+
+test("a kill of another process, some time in half a minute, leaves no doubt about a docker kill", () => {
+  const story = running();
+  story.kill(5_000, 777, { cgroup: { path: null, id: null, version: null } }, 15_000_000);
+  story.exit(15_000, 1, { code: 137, pid: 500, oom: false }).to(40_000);
+  assert.deepEqual(verdicts(story), ["not-oom"]);
+});
+
+test("Docker calls a container OOMKilled in which the kernel's counters have no kill: stale, once they are read", () => {
+  const unread = running().exit(5_000, 1, { code: 137, pid: 500, oom: true }).to(40_000);
+  assert.deepEqual(verdicts(unread), ["unknown"]);
+  unread.balanced(39_000).oom(4_000, 1).to(41_000);
+  assert.deepEqual(verdicts(unread), ["unknown", "oom-stale"]);
+  const story = running().exit(5_000, 1, { code: 137, pid: 500, oom: true }).balanced(5_500);
+  assert.deepEqual(verdicts(story.to(40_000)), ["oom-stale"]);
+});
+
+test("an exit 137 waits, not for ever, until the kernel's counters were read after it", () => {
+  const begin = () => running().balanced(4_000).to(5_000);
+  const dies = { code: 137, pid: 500, oom: false };
+  const read = begin().exit(5_000, 1, dies).to(9_000);
+  assert.deepEqual(verdicts(read), []);
+  assert.deepEqual(verdicts(read.balanced(8_900).oom(8_900, 2).to(9_100)), []);
+  assert.deepEqual(verdicts(read.to(10_000)), ["not-oom"]);
+  assert.deepEqual(verdicts(begin().exit(5_000, 1, dies).to(15_100)), ["not-oom"]);
+});
+
+test("a victim that may have been the main process, reaped late: nothing is claimed", () => {
+  const story = new Story()
+    .list(1, [], "podman")
+    .container(10, 1, { by: "podman", name: "p3", startedAt: instant(10) })
+    .kill(1_000, 410, { cgroup: cgroupOf(1) })
+    .exit(2_157, 1, { by: "podman", code: 137, oom: true })
+    .to(40_000);
+  assert.equal(story.identity(1_000, 410)?.visibility, "unknown");
+  assert.deepEqual(verdicts(story), ["unknown kill-1000-410"]);
+});

@@ -48,7 +48,7 @@ interface ToldBefore {
 
 /** A journal between two checkpoints has fewer. */
 const TOLD_BEFORE_KEPT = 2_000;
-/** While a daemon is away, kills that wait for it are looked at again this often. */
+/** Kills that wait for a daemon that is away, and exits that wait to be told, are looked at again this often. */
 const LOOK_AGAIN_MICROSECONDS = SECOND / 2;
 const SOON_MICROSECONDS = SECOND;
 /** Words about a life may come in any order; after so long the first of them is not still on its way. */
@@ -71,6 +71,8 @@ export class Containers {
   /** Wall clock less monotonic clock, µs; `null` before anybody said anything. */
   #wallOffset: number | null;
   #now = 0;
+  /** Up to then every kill that the kernel counted is recorded (µs, monotonic). */
+  #balancedUntil: number | null = null;
   /** No exit before this (µs, monotonic): what happened while nobody watched must be told first. */
   #tellsFrom: number | null = null;
   /** Kills whose identity may have changed. */
@@ -129,6 +131,14 @@ export class Containers {
    */
   sourceChanged(source: RuntimeSourceName, up: boolean): void {
     if (!up) this.#inventory.gaps.begin(source, this.#now);
+  }
+
+  /**
+   * The kernel's counters, read no earlier than `until` (µs, monotonic), have no kill that is not recorded: a runtime that
+   * speaks of one before then is wrong.
+   */
+  balanced(until: number): void {
+    this.#balancedUntil = Math.max(this.#balancedUntil ?? until, until);
   }
 
   /** It is now `now` (µs, monotonic). */
@@ -287,6 +297,7 @@ export class Containers {
       kills: this.#kills,
       watchingSince: this.#watchingSince ?? 0,
       wallOffset: this.#wallOffset ?? 0,
+      balancedUntil: this.#balancedUntil,
     };
     let before: ExitRecord | null = null;
     for (let next = nextExit(around, entry); next !== null; next = nextExit(around, entry)) {
@@ -305,7 +316,9 @@ export class Containers {
   #waits(id: string, due: number): boolean {
     const dueAt = Math.max(due, this.#tellsFrom ?? 0);
     if (dueAt <= this.#now) return false;
-    this.#exits.set(id, Math.min(dueAt, this.#exits.get(id) ?? dueAt));
+    // The counters may be read meanwhile.
+    const lookAt = Math.min(dueAt, this.#now + LOOK_AGAIN_MICROSECONDS);
+    this.#exits.set(id, Math.min(lookAt, this.#exits.get(id) ?? lookAt));
     return true;
   }
 }

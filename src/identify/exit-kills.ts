@@ -5,7 +5,7 @@ import { isMain } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
 import { type Run, runAt } from "./runs.ts";
 import type { ToldKill, ToldKills } from "./told-kills.ts";
-import { isNear, type OwnKill } from "./verdict.ts";
+import { isNear, type OwnKill, TOGETHER_MICROSECONDS } from "./verdict.ts";
 
 export interface KillSurroundings {
   readonly inventory: Inventory;
@@ -70,7 +70,18 @@ export function strayKills(
   return [
     ...between.map(({ kill }) => ({ kill, surely: false })),
     ...around.filter(({ kill }) => mayHold(kill, entry)),
-  ].filter(({ kill }) => isNear(kill, { end: end.monotonicMicroseconds }));
+  ].filter(({ kill }) => {
+    return mayConcern(kill, run) && isNear(kill, { end: end.monotonicMicroseconds });
+  });
+}
+
+/**
+ * Whether the victim may have been this main process, or a child whose end it passed on within a second. Of another process
+ * that was killed some time around, nothing follows.
+ */
+function mayConcern({ victim, at }: ToldKill, { pid }: Run): boolean {
+  if (pid === null || victim.pid === null || victim.pid === pid) return true;
+  return at.uncertaintyMicroseconds <= TOGETHER_MICROSECONDS;
 }
 
 /** Whether the cgroup whose counter saw the kill may have this container below it. */

@@ -35,6 +35,8 @@ export interface ExitSurroundings extends KillSurroundings {
   readonly watchingSince: number;
   /** Wall clock less monotonic clock, µs. */
   readonly wallOffset: number;
+  /** Up to then every kill that the kernel counted is recorded (µs, monotonic); `null` where nobody can tell. */
+  readonly balancedUntil: number | null;
 }
 
 /** An end of which nothing was told yet. */
@@ -243,7 +245,8 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const endedAt = end.monotonicMicroseconds;
   const own = ownKills(around, entry, held);
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
-  const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills: own, strays });
+  const balanced = (around.balancedUntil ?? 0) >= endedAt + CONVERSION_MICROSECONDS;
+  const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills: own, strays, balanced });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
   const near = explained && !held.concluded;
   const listed = own.filter((one) => one.surely || (near && isNear(one, { end: endedAt })));
@@ -252,13 +255,21 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   return {
     record: exitRecord(around.inventory, entry, held, verdict, ids),
     held,
-    dueAt: held.heardAt + holdOf(around.inventory, entry, held, verdict),
+    dueAt: held.heardAt + holdOf(around, entry, held, { verdict, balanced }),
   };
 }
 
-function holdOf(inventory: Inventory, entry: Entry, held: Held, verdict: Verdict): number {
+function holdOf(
+  { inventory, balancedUntil }: ExitSurroundings,
+  entry: Entry,
+  held: Held,
+  { verdict, balanced }: { readonly verdict: Verdict; readonly balanced: boolean },
+): number {
   const vague = held.concluded || verdict === "unknown" || entry.sources.length === 0;
-  const more = vague || isCountAwaited(inventory, entry, held.run);
+  // A kill that only the counters know as yet may be the reason.
+  const isOpen = held.exitCode === KILLED && verdict !== "oom-killed" && !balanced;
+  const isUnread = isOpen && balancedUntil !== null;
+  const more = vague || isUnread || isCountAwaited(inventory, entry, held.run);
   return more ? LONGEST_HOLD_MICROSECONDS : HOLD_MICROSECONDS;
 }
 

@@ -10,8 +10,8 @@ import { locate, type Place, type Placed } from "./locate.ts";
 import { isFailedStart, type Run, wasSeenAt } from "./runs.ts";
 import { limitScope } from "./scope.ts";
 import type { Shelf, ToldKills } from "./told-kills.ts";
-import { isKilledCode } from "./verdict.ts";
-import { TOGETHER_MICROSECONDS, visibilityOf } from "./visibility.ts";
+import { isKilledCode, TOGETHER_MICROSECONDS } from "./verdict.ts";
+import { visibilityOf } from "./visibility.ts";
 
 export interface Surroundings {
   readonly inventory: Inventory;

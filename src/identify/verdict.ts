@@ -1,7 +1,6 @@
 import type { Verdict } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
 import { START_FAILED } from "./runs.ts";
-import { TOGETHER_MICROSECONDS } from "./visibility.ts";
 
 /** A kill in the container during the life that ended. */
 export interface OwnKill {
@@ -22,7 +21,12 @@ export interface ExitEvidence {
    * `surely`: all other places are excluded.
    */
   readonly strays: readonly { readonly surely: boolean }[];
+  /** The kernel's counters were read after the end, and have no kill that is not recorded. */
+  readonly balanced: boolean;
 }
+
+/** A main process that ends within this after a kill did not outlive it. */
+export const TOGETHER_MICROSECONDS = SECOND;
 
 /** 128 + SIGKILL. */
 const KILLED = 137;
@@ -66,8 +70,9 @@ function ofSignal(exit: ExitEvidence): Verdict {
   const near = exit.kills.filter((kill) => isNear(kill, exit));
   if (near.length > 0) return ofNearKill(exit, near);
   if (exit.strays.length > 0) return ofStray(exit);
-  // The runtime says that there was a kill in this life, and we know of none: one of us is wrong.
-  if (exit.oomReported === true && exit.kills.length === 0) return "unknown";
+  if (exit.kills.some((kill) => kill.main === null && isDying(kill, exit))) return "unknown";
+  // The runtime says that there was a kill in this life, and we know of none: the kernel's counters say who is wrong.
+  if (exit.oomReported === true && exit.kills.length === 0 && !exit.balanced) return "unknown";
   return spared(exit);
 }
 
@@ -91,6 +96,17 @@ function ofStray(exit: ExitEvidence): Verdict {
 
 /** Stamps of one moment by two clocks; an end is never stamped before it. */
 const CLOCKS_MICROSECONDS = SECOND / 20;
+
+/** On a busy machine, a process that was killed is reaped and stamped so much later: 1.2 s were seen in an emulated guest. */
+const DYING_MICROSECONDS = 5 * SECOND;
+
+/** Whether the end may be that of the victim, though it came late. */
+export function isDying(
+  { at }: { readonly at: Instant },
+  { end }: { readonly end: number },
+): boolean {
+  return end - at.monotonicMicroseconds <= DYING_MICROSECONDS + at.uncertaintyMicroseconds;
+}
 
 /** Whether the kill happened within the second before the end, as far as its time is known. */
 export function isNear(

@@ -1,9 +1,8 @@
 import type { Visibility } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
 import type { Run } from "./runs.ts";
+import { isDying, isKilledCode, TOGETHER_MICROSECONDS } from "./verdict.ts";
 
-/** A main process that ends within this after a kill did not outlive it. */
-export const TOGETHER_MICROSECONDS = SECOND;
 /** A main process of whose end nobody heard for so long after a kill outlived it. */
 export const OUTLIVED_MICROSECONDS = 3 * SECOND;
 /** A daemon that was away for so long may have forgotten. */
@@ -26,6 +25,12 @@ export interface Circumstances {
   readonly now: number;
 }
 
+/** The victim may have been the main process, which was reaped late. */
+function mayBeItsEnd({ at, main }: Circumstances, { endings }: Run, end: number): boolean {
+  if (main !== null || !isDying({ at }, { end })) return false;
+  return endings.some(({ exitCode }) => exitCode !== null && isKilledCode(exitCode));
+}
+
 /** Whether anybody could notice: did the container's main process outlive the kill? */
 export function visibilityOf(kill: Circumstances): Visibility {
   const { run, over, audible, now } = kill;
@@ -35,7 +40,7 @@ export function visibilityOf(kill: Circumstances): Visibility {
   const together = at + kill.at.uncertaintyMicroseconds + TOGETHER_MICROSECONDS;
   if (run.end !== null && run.endTold) {
     if (run.end <= together) return "visible";
-    return kill.surely ? "invisible" : "unknown";
+    return kill.surely && !mayBeItsEnd(kill, run, run.end) ? "invisible" : "unknown";
   }
   if (over !== null) return over <= together && kill.surely ? "visible" : "unknown";
   // A runtime may still speak of a process whose end is on its way to us.

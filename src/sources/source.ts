@@ -43,6 +43,8 @@ export interface Source {
    * so that a kill in it must have shown.
    */
   isReadable?(path: string, id: number): boolean;
+  /** Only of the node's counter: it was read after this moment (µs, monotonic), and what was read was told; `null`: never. */
+  readAfter?(): number | null;
 }
 
 export type SourceEnd =

@@ -26,6 +26,7 @@ export function createVmstatSource(options: SourceOptions): Source {
       }
     },
     poke: () => watching?.poke(),
+    readAfter: () => watching?.readAfter ?? null,
   };
 }
 
@@ -54,6 +55,10 @@ class VmstatWatch {
   constructor(context: SourceContext, path: string) {
     this.#context = context;
     this.#path = path;
+  }
+
+  get readAfter(): number | null {
+    return this.#lastCount === null ? null : this.#lastReadMicroseconds;
   }
 
   async untilStopped(): Promise<SourceEnd> {

@@ -142,9 +142,15 @@ export class Story {
     return this.hear({ kind: "list", source, at: instant(ms), containerIds });
   }
 
-  kill(ms: number, pid: number | null, place: Partial<KillRecord>): this {
+  /** All counters were read after `ms`, and every kill in them is recorded. */
+  balanced(ms: number): this {
+    this.containers.balanced(instant(ms).monotonicMicroseconds);
+    return this;
+  }
+
+  kill(ms: number, pid: number | null, place: Partial<KillRecord>, uncertainty = 0): this {
     const kill = killRecord(ms, pid, place);
-    this.#tell(kill, instant(ms));
+    this.#tell(kill, instant(ms, uncertainty));
     return this.take();
   }
 
