@@ -177,6 +177,27 @@ test("several logs in one text are told in their order", () => {
   );
 });
 
+test("an excerpt before its log changes nothing, nor does the log a second time", () => {
+  const form = STYLES.find(({ name }) => name === "dmesg") ?? STYLES[0];
+  const excerpts = [
+    / Killed process /,
+    / Killed process |no killable|Kernel panic/,
+    /invoked oom-killer| Killed process |oom-kill:|no killable|Kernel panic/,
+  ];
+  for (const { name, lines } of LOGS) {
+    const whole = form?.write(lines) ?? "";
+    const wanted = factsOf(readText(whole)) as unknown[];
+    for (const excerpt of excerpts) {
+      const first = lines.filter(({ text }) => excerpt.test(text)).slice(-3);
+      const text = `${form?.write(first) ?? ""}\nThe whole log:\n${whole}`;
+      const told = factsOf(readText(text)) as unknown[];
+      assert.deepEqual(new Set(told.map((one) => JSON.stringify(one))).size, told.length, name);
+      assert.equal(told.length, wanted.length, `${name}, after ${excerpt}`);
+    }
+    assert.deepEqual(factsOf(readText(whole + whole)), wanted, `${name} twice`);
+  }
+});
+
 test("no text makes it throw, and none is told that holds no report", () => {
   fc.assert(
     fc.property(

@@ -35,6 +35,13 @@ test("before 5.9 nobody was below 1, so the first of the unlikely ones was as go
   assert.equal(first("5.9.0", rows).agrees, false);
 });
 
+test("a snapshot of linux-next may have ranked by what was never released", () => {
+  const rows = [pages(900, 10), pages(400, 11)];
+  assert.equal(first("5.8.0-rc4-next-20200710", rows).agrees, null);
+  assert.match(first("5.8.0-rc4-next-20200710", rows).doubt ?? "", /linux-next/);
+  assert.equal(first("5.8.0-rc4", rows).agrees, false);
+});
+
 test("before 4.17 root was favoured: by 3 % of its own pages, before 3.14 by thirty thousandths", () => {
   const rows = [pages(2010, 10, { uid: 0 }), pages(2000, 11)];
   assert.equal(first("4.9.0", rows).order[0]?.task, rows[1]);

@@ -218,6 +218,9 @@ function withDoubt(report: OomReport, victim: TaskRow | null, ranking: Ranking):
 
 function reasonToDiffer(report: OomReport, victim: TaskRow, ranking: Ranking): string | null {
   const version = kernelVersion(report.kernelRelease);
+  if (version?.unreleased === true) {
+    return "this kernel is a snapshot of linux-next, whose formula may never have been released";
+  }
   if (version === null || !atLeast(version, 5, 1)) {
     return "kernels before 5.1 may kill a child of the worst process in its place";
   }

@@ -26,9 +26,9 @@ export function headlineOf(story: Story): string {
 }
 
 function parts(story: Story): string {
-  const { outcome, victim, sysrq } = story;
+  const { outcome, victim, sysrq, report } = story;
   const where = placeText(story);
-  if (outcome === "panic") return panicText(story, where);
+  if (outcome === "panic" || report?.panicCause === "none-killable") return panicText(story, where);
   if (outcome === "none-killable") return `out of memory and nobody to kill${where}`;
   if (victim === null && sysrq)
     return "OOM killer called by hand (sysrq-f): who was killed is not known";

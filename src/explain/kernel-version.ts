@@ -5,6 +5,8 @@ export interface KernelVersion {
   readonly patch: number;
   /** Red Hat's kernels carry changes of much later ones under an old number. */
   readonly redHat: boolean;
+  /** A daily snapshot of what may become Linux: `5.8.0-rc4-next-20200710`. */
+  readonly unreleased: boolean;
 }
 
 /** The version in a release string; `null` when there is none in it. */
@@ -16,6 +18,7 @@ export function kernelVersion(release: string | null): KernelVersion | null {
     minor: Number(match[2]),
     patch: Number(match[3] ?? 0),
     redHat: /\.el\d/.test(release ?? ""),
+    unreleased: /-next-\d{8}/.test(release ?? ""),
   };
 }
 

@@ -12,7 +12,7 @@
  *     Kill process 3898 (stress) sharing same memory                                                       ≤ 4.5
  *     Memory cgroup out of memory: OOM victim 12 (x) is already exiting. Skip killing the task             5.7 …
  *
- * The name in parentheses is whatever the process calls itself, 15 bytes of anything: it is read from the right.
+ * Who types a line from a screen may put a blank behind a colon or before a unit. The name in parentheses is whatever the process calls itself, 15 bytes of anything: it is read from the right.
  */
 
 /** What ran out, by the words in front of the colon. */
@@ -115,13 +115,13 @@ function killed(scope: KillScope | null, tid: number, rest: string): KilledLine 
     scope,
     tid,
     comm,
-    uid: wholeNumber(full?.[1] ?? full?.[3] ?? /UID:(\d+)/.exec(memory)?.[1]),
-    oomScoreAdj: wholeNumber(/oom_score_adj:(-?\d+)/.exec(memory)?.[1]),
-    totalVmBytes: kilobytes(/(?:total-vm|vsz):(\d+)kB/.exec(memory)?.[1]),
-    anonRssBytes: kilobytes(/anon-rss:(\d+)kB/.exec(memory)?.[1]),
-    fileRssBytes: kilobytes(/file-rss:(\d+)kB/.exec(memory)?.[1]),
-    shmemRssBytes: kilobytes(/shmem-rss:(\d+)kB/.exec(memory)?.[1]),
-    pageTableBytes: kilobytes(/pgtables:(\d+)kB/.exec(memory)?.[1]),
+    uid: wholeNumber(full?.[1] ?? full?.[3] ?? /UID: ?(\d+)/.exec(memory)?.[1]),
+    oomScoreAdj: wholeNumber(/oom_score_adj: ?(-?\d+)/.exec(memory)?.[1]),
+    totalVmBytes: kilobytes(/(?:total-vm|vsz): ?(\d+) ?kB/.exec(memory)?.[1]),
+    anonRssBytes: kilobytes(/anon-rss: ?(\d+) ?kB/.exec(memory)?.[1]),
+    fileRssBytes: kilobytes(/file-rss: ?(\d+) ?kB/.exec(memory)?.[1]),
+    shmemRssBytes: kilobytes(/shmem-rss: ?(\d+) ?kB/.exec(memory)?.[1]),
+    pageTableBytes: kilobytes(/pgtables: ?(\d+) ?kB/.exec(memory)?.[1]),
   };
 }
 

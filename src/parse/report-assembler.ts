@@ -7,18 +7,23 @@
  *
  * Any of them may be missing: what is there is told, what is not there is not made up.
  */
-import {
-  type OomReport,
-  type ReportEvent,
-  type ReportKill,
-  UNKNOWN_VICTIM,
-} from "../model/report.ts";
+import { type OomReport, type ReportEvent, UNKNOWN_VICTIM } from "../model/report.ts";
 import type { KilledLine } from "./kernel-log-kill-lines.ts";
 import type { SummaryLine, TaskInLine } from "./kernel-log-summary.ts";
 import { parseDetailLine } from "./report-detail.ts";
 import { ReportDraft, wallText } from "./report-draft.ts";
+import { Excerpts, stampOf } from "./report-excerpts.ts";
 import type { WholeLine } from "./report-joiner.ts";
-import { binds, describeKill, finishReport, place } from "./report-kill.ts";
+import { binds, describeKill, describeReaped, finishReport, place } from "./report-kill.ts";
+import {
+  isAnothers,
+  isLater,
+  isNoKill,
+  lacksVictim,
+  MAX_REPORT_SECONDS,
+  pasteKey,
+  secondsBetween,
+} from "./report-kinship.ts";
 import { type DecidingLine, parseDecidingLine, type SelectedLine } from "./report-line.ts";
 import { RecentVictims } from "./report-recent.ts";
 import { isTableHeader } from "./report-table.ts";
@@ -29,12 +34,10 @@ import { KubeletWords } from "./report-userspace-kubelet.ts";
 export const MAX_FOREIGN_UNDECIDED = 600;
 /** The same after its kill: only a group's members and a repetition follow. */
 const MAX_FOREIGN_DECIDED = 60;
-/** A report with a long table on a slow console took 3 s (measured on 2.6.32); a minute is another one. */
-export const MAX_REPORT_SECONDS = 60;
-/** Between the line that announces a victim and the kill of another one, its child. */
-const MAX_CHILD_SECONDS = 5;
 /** Lines of one group kill follow each other at once. */
 const GROUP_PAUSE_SECONDS = 1;
+/** A machine without anybody to kill says so again and again. */
+const MAX_ENDINGS = 1_000;
 /** Userspace kills wait for the report before them. */
 const MAX_WAITING = 1_000;
 
@@ -42,6 +45,9 @@ export class ReportAssembler {
   #open: ReportDraft | null = null;
   #foreign = 0;
   readonly #recent = new RecentVictims();
+  readonly #excerpts = new Excerpts();
+  /** When nobody could be killed. */
+  readonly #endings = new Set<string>();
   readonly #userspace = new UserspaceKillers();
   readonly #kubelet = new KubeletWords();
   #release: string | null = null;
@@ -62,6 +68,7 @@ export class ReportAssembler {
 
   end(): readonly ReportEvent[] {
     this.#flush();
+    this.#report(this.#excerpts.end());
     this.#events.push(...this.#kubelet.end((pid) => this.#recent.has(pid)));
     return this.#drain();
   }
@@ -78,8 +85,10 @@ export class ReportAssembler {
   }
 
   #later(event: ReportEvent): void {
-    if (this.#open === null) this.#events.push(event);
-    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(event);
+    if (this.#open === null) {
+      this.#report(this.#excerpts.end());
+      this.#events.push(event);
+    } else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(event);
   }
 
   #take(line: WholeLine): void {
@@ -146,6 +155,15 @@ export class ReportAssembler {
   }
 
   #decide(line: DecidingLine, at: WholeLine): void {
+    const key = pasteKey(line, at);
+    const pasted = key !== null && this.#open?.decidedBy.has(key) === true;
+    // After its kill a header begins the log that an excerpt is from.
+    if (pasted && !(line.kind === "header" && this.#open?.decided === true)) return;
+    this.#decideBy(line, at);
+    if (key !== null) this.#open?.decidedBy.add(key);
+  }
+
+  #decideBy(line: DecidingLine, at: WholeLine): void {
     switch (line.kind) {
       case "header":
         this.#begin(at).header = line;
@@ -172,7 +190,7 @@ export class ReportAssembler {
         if (this.#open !== null && !this.#open.decided) this.#open.skipped = true;
         return;
       case "none-killable":
-        this.#undecided(at).ending = "none-killable";
+        if (!this.#isToldEnding(at)) this.#undecided(at).end("none-killable", at);
         return;
       case "panic":
         this.#panic(at, line.cause);
@@ -193,17 +211,10 @@ export class ReportAssembler {
   }
 
   #summary(line: SummaryLine, at: WholeLine): void {
-    if (this.#isRepeatedSummary(line, at)) return;
     const open = this.#undecided(at);
     const draft = open.summary === null && open.selection === null ? open : this.#begin(at);
     draft.summary = line;
     draft.summaryLine = at;
-  }
-
-  #isRepeatedSummary(line: SummaryLine, at: WholeLine): boolean {
-    const before = this.#open?.summaryLine ?? null;
-    if (before === null || line.pid === null || at.uptimeSeconds === null) return false;
-    return this.#open?.summary?.pid === line.pid && before.uptimeSeconds === at.uptimeSeconds;
   }
 
   #selection(line: SelectedLine, at: WholeLine): void {
@@ -218,14 +229,21 @@ export class ReportAssembler {
   }
 
   #killed(line: KilledLine, at: WholeLine): void {
-    if (this.#recent.isRepeated(line.tid, at)) return;
     const open = this.#open;
+    const excerpt = open?.announced === true && this.#isExcerpt(line.tid, at);
+    if (!excerpt && this.#recent.isRepeated(line.tid, at)) {
+      if (open !== null && !open.decided && binds(open, line, at)) this.#drop();
+      return;
+    }
     if (isNoKill(line, at, open)) return;
     // With a report before it, it is another one: some kernels tried the same victim again and again.
-    const fresh = open !== null && !open.decided && open.announced;
+    const fresh = excerpt || (open !== null && !open.decided && open.announced);
     if (!fresh && this.#recent.isJustKilled(line.tid, at)) return;
     if (open?.decided === true && this.#joins(open, line, at)) {
-      if (open.kills.some((kill) => kill.victim.tid === line.tid)) return;
+      if (open.kills.some((kill) => kill.victim.tid === line.tid)) {
+        open.alsoAt(line.tid, at);
+        return;
+      }
       this.#kill(open, line, at);
       return;
     }
@@ -246,7 +264,7 @@ export class ReportAssembler {
   #joins(open: ReportDraft, line: KilledLine, at: WholeLine): boolean {
     const last = open.kills.at(-1);
     if (last === undefined) return false;
-    const pause = seconds(at, last);
+    const pause = secondsBetween(at, last);
     const same = open.kills.some(
       (kill) =>
         kill.victim.tid === line.tid && (kill.victim.comm === line.comm || line.comm === null),
@@ -304,26 +322,50 @@ export class ReportAssembler {
 
   #panic(at: WholeLine, cause: OomReport["panicCause"]): void {
     const open = this.#open;
-    const draft = open !== null && open.ending === "none-killable" ? open : this.#undecided(at);
+    const follows = open !== null && open.ending === "none-killable";
+    if (!follows && this.#isToldEnding(at)) return;
+    const draft = follows ? open : this.#undecided(at);
+    draft.end("panic", at);
     draft.panicCause = draft.ending === "none-killable" ? "none-killable" : cause;
-    draft.ending = "panic";
-    draft.touch(at);
   }
 
   /** The reaper speaks of victims long told; where it alone does, it is the evidence. */
   #reaped(tid: number, comm: string | null, at: WholeLine): void {
     if (this.#recent.has(tid) || this.#names(tid)) return;
     const open = this.#open;
-    const bare = open !== null && !open.decided && open.header !== null && open.summary === null;
-    const draft = bare && open.selection === null ? open : this.#begin(at);
+    const draft = open !== null && lacksVictim(open, tid, at) ? open : this.#begin(at);
     draft.touch(at);
-    const victim = { ...UNKNOWN_VICTIM, pid: draft.tasks.groupOf(tid) ?? tid, tid, comm };
-    draft.kill({ ...place(at), outcome: "reaped", victim, cgroupPath: null, score: null });
+    draft.kill(describeReaped(draft, tid, comm, at));
     this.#recent.add(tid, at);
+  }
+
+  /** Told in an excerpt, whose log this is. */
+  #isExcerpt(tid: number | null, at: WholeLine): boolean {
+    const stamp = stampOf(tid, at.uptimeSeconds);
+    return stamp !== null && this.#excerpts.has(stamp);
+  }
+
+  /** The line that nobody was killed, once more: what stands before it was told, too. */
+  #isToldEnding(at: WholeLine): boolean {
+    const stamp = stampOf(null, at.uptimeSeconds);
+    if (stamp === null || !this.#endings.has(stamp) || this.#isExcerpt(null, at)) return false;
+    if (this.#open?.decided === false) this.#drop();
+    return true;
   }
 
   #names(tid: number): boolean {
     return this.#open?.summary?.pid === tid || this.#open?.selection?.pid === tid;
+  }
+
+  #report(reports: readonly OomReport[]): void {
+    for (const report of reports) this.#events.push({ kind: "report", report });
+  }
+
+  /** The open report was told before. */
+  #drop(): void {
+    this.#open = null;
+    this.#events.push(...this.#waiting);
+    this.#waiting = [];
   }
 
   #flush(): void {
@@ -331,45 +373,18 @@ export class ReportAssembler {
     this.#open = null;
     if (open !== null) {
       const report = finishReport(open);
-      if (report !== null) this.#events.push({ kind: "report", report });
+      const { stamps } = open;
+      if (report !== null) this.#report(this.#excerpts.take(report, stamps));
+      if (open.ending !== null && this.#endings.size < MAX_ENDINGS)
+        for (const stamp of stamps) this.#endings.add(stamp);
       for (const { victim, uptimeSeconds, line } of open.kills) {
         const stamp = { uptimeSeconds, wallMicroseconds: null, number: line };
         if (victim.tid !== null) this.#recent.add(victim.tid, stamp);
       }
     }
-    if (this.#waiting.length > 0) {
-      this.#events.push(...this.#waiting);
-      this.#waiting = [];
-    }
+    this.#events.push(...this.#waiting);
+    this.#waiting = [];
   }
 }
 
 const NONE: readonly ReportEvent[] = [];
-
-type Stamped = Pick<WholeLine, "uptimeSeconds" | "wallMicroseconds">;
-
-/** A script says "Killed process 12" too, and the kernel's source "Killed process %d (%s)". */
-function isNoKill(line: KilledLine, at: WholeLine, open: ReportDraft | null): boolean {
-  if (line.comm === "%s") return true;
-  return line.comm === null && line.scope === null && at.origin !== "kernel" && open === null;
-}
-
-function seconds(line: WholeLine, kill: ReportKill): number | null {
-  if (line.uptimeSeconds === null || kill.uptimeSeconds === null) return null;
-  return Math.abs(line.uptimeSeconds - kill.uptimeSeconds);
-}
-
-/** Another victim was announced, and long before. */
-function isAnothers(open: ReportDraft, { tid }: KilledLine, at: WholeLine): boolean {
-  const announced = open.selectionLine ?? open.summaryLine;
-  const named = open.selection?.pid ?? open.summary?.pid ?? null;
-  return announced !== null && named !== tid && isLater(announced, at, MAX_CHILD_SECONDS);
-}
-
-function isLater(open: Stamped, line: WholeLine, thanSeconds: number): boolean {
-  const { uptimeSeconds, wallMicroseconds } = line;
-  if (uptimeSeconds !== null && open.uptimeSeconds !== null)
-    return Math.abs(uptimeSeconds - open.uptimeSeconds) > thanSeconds;
-  if (wallMicroseconds === null || open.wallMicroseconds === null) return false;
-  return Math.abs(wallMicroseconds - open.wallMicroseconds) > thanSeconds * 1e6;
-}

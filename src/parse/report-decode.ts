@@ -193,7 +193,7 @@ function withTime(line: LogLine, wallMicroseconds: number | null): LogLine {
 }
 
 const NONE: readonly LogLine[] = [];
-const NOTHING = { piece: false, dug: false } as const;
+const NOTHING = { piece: false, dug: false, quoted: false } as const;
 const JSON_START = /^(?:\{|"(?:msg|MESSAGE|message|log)" *:|MESSAGE=)/;
 const OWN_PREFIX =
   /^[> ]*(?:\[ *\d{1,10}\.\d{6}\]|\d{1,5},\d+,\d+,[-c+]|\d{4}-\d\d-\d\d[T ]|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:|<\d{1,3}>)/;
@@ -203,9 +203,17 @@ const ENTITY = /&(?:gt|lt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});/;
 
 function clean(raw: string): string {
   const bounded = raw.length > MAX_RAW_CHARACTERS ? raw.slice(0, MAX_RAW_CHARACTERS) : raw;
-  const line = bounded.slice(0, endOf(bounded));
+  const text = bounded.includes("\u00a0") ? bounded.replace(PADDING, blanks) : bounded;
+  const line = text.slice(0, endOf(text));
   const code = line.includes("\u001b") || line.includes("\u0000");
   return code ? line.replace(TERMINAL, "") : line;
+}
+
+/** Mail programs and web pages keep several blanks by making every other one a no-break space; a single one is a name's. */
+const PADDING = /(?:\u00a0[ \u00a0]| \u00a0)[ \u00a0]*/g;
+
+function blanks(run: string): string {
+  return " ".repeat(run.length);
 }
 
 /** Without the returns of consoles and the blanks that fill a table; a piece of a line may end in one blank that counts. */

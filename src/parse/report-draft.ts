@@ -11,6 +11,7 @@ import {
 import { formatWall } from "../model/time.ts";
 import type { SummaryLine, TaskInLine } from "./kernel-log-summary.ts";
 import { type DetailLine, parseDetailLine, releaseOf, type UsageName } from "./report-detail.ts";
+import { stampOf } from "./report-excerpts.ts";
 import type { WholeLine } from "./report-joiner.ts";
 import type { HeaderLine, SelectedLine, SelectionScope } from "./report-line.ts";
 import { NodeMemoryDraft } from "./report-node.ts";
@@ -42,6 +43,10 @@ export class ReportDraft {
   scope: SelectionScope | null = null;
   group: string | null = null;
   ending: "none-killable" | "panic" | null = null;
+  /** Of other lines that decided it than those of its kills. */
+  readonly #stamps: (string | null)[] = [];
+  /** Its lines that come once, a few. */
+  readonly decidedBy = new Set<string>();
   panicCause: OomReport["panicCause"] = null;
   suppressedBefore: number | null = null;
   sysrq = false;
@@ -88,6 +93,30 @@ export class ReportDraft {
     // In a text whose newest line comes first the kill stands above the header.
     this.#least = Math.min(this.#least, line.number);
     this.#last = Math.max(this.#last, line.number);
+  }
+
+  /** Nobody was killed, by the words of this line. */
+  end(ending: "none-killable" | "panic", line: WholeLine): void {
+    // Without anybody to kill the panic is a consequence.
+    this.ending ??= ending;
+    this.#stamps.push(stampOf(null, line.uptimeSeconds));
+    this.touch(line);
+  }
+
+  /** A victim's line once more. */
+  alsoAt(tid: number, { uptimeSeconds }: WholeLine): void {
+    if (this.#stamps.length < MAX_KILLS) this.#stamps.push(stampOf(tid, uptimeSeconds));
+  }
+
+  /** When it was decided, kill by kill. */
+  get stamps(): readonly string[] {
+    const kills = this.kills.map((kill) => stampOf(kill.victim.tid, kill.uptimeSeconds));
+    return [...kills, ...this.#stamps].filter((stamp) => stamp !== null);
+  }
+
+  /** A header that somebody quotes in the middle of a sentence, and nothing else of a report. */
+  get isProse(): boolean {
+    return this.#first.quoted && this.header !== null && this.#least === this.#last;
   }
 
   problem(sentence: string): void {

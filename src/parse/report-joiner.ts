@@ -6,7 +6,7 @@ import { joinLines, mayGrow, type OpenKind, openKind, wholeLine } from "./report
 /** A whole line; `number` is the line of the text on which it began. */
 export type WholeLine = Pick<
   LogLine,
-  "text" | "number" | "wallMicroseconds" | "uptimeSeconds" | "origin" | "prefixed"
+  "text" | "number" | "wallMicroseconds" | "uptimeSeconds" | "origin" | "prefixed" | "quoted"
 >;
 
 /** Lines that others may stand between the pieces of. */
@@ -58,7 +58,7 @@ export class LineJoiner {
     const joined =
       this.#pieces.length > 0
         ? null
-        : joinLines(this.#kind, open.text, line.text, own, this.#table);
+        : joinLines(this.#kind, continued(open.text, line.text), line.text, own, this.#table);
     if (joined !== null) return this.#grow({ ...open, text: joined });
     if (!own && this.#mayBePiece(line.text)) return this.#wait(line);
     const patient = PATIENT.has(this.#kind) && openKind(line.text, this.#table) === null;
@@ -83,8 +83,9 @@ export class LineJoiner {
   #wait(line: LogLine): readonly WholeLine[] {
     this.#pieces.push(line);
     const open = this.#open;
-    const texts = this.#pieces.map((piece) => piece.text);
-    const whole = open === null ? null : wholeLine(open.text, texts);
+    const texts = [open?.text ?? "", ...this.#pieces.map((piece) => piece.text)];
+    const [first = "", ...rest] = texts.map((text, at) => continued(text, texts[at + 1] ?? ""));
+    const whole = open === null ? null : wholeLine(first, rest);
     if (open === null || whole === null) return NONE;
     this.#pieces = [];
     return this.#grow({ ...open, text: whole });
@@ -126,6 +127,11 @@ export class LineJoiner {
 }
 
 const NONE: readonly WholeLine[] = [];
+
+/** Who breaks a line as in a shell ends it in a backslash; the kernel's own begins an escape, as `\x2d` in names of units. */
+function continued(text: string, next: string): string {
+  return next === "" || /^x[0-9a-f]{2}/.test(next) ? text : text.replace(/ ?\\\s*$/, "");
+}
 
 /** Lines that stand behind a summary, a `Task in` line or statistics: what was open does not go on after them. */
 function decides(text: string): boolean {

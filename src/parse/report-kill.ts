@@ -9,7 +9,7 @@ import type { SelectedLine } from "./report-line.ts";
 /** `null` when it says neither that the killer ran nor whom it took: lines of a report without its head and its end. */
 export function finishReport(draft: ReportDraft): OomReport | null {
   if (!draft.decided) {
-    if (isQuotation(draft)) return null;
+    if (draft.isProse || isQuotation(draft)) return null;
     if (draft.selection !== null) draft.kill(selected(draft, draft.selection));
     else if (draft.summary !== null) draft.kill(summarized(draft, draft.summary));
     else if (draft.header === null && draft.taskIn === null && draft.group === null) return null;
@@ -101,6 +101,23 @@ export function describeKill(draft: ReportDraft, line: KilledLine, at: WholeLine
       ? (summary?.victimCgroup ?? taskIn?.victimCgroup ?? draft.group)
       : draft.group,
     score: first ? (selection?.score ?? null) : null,
+  };
+}
+
+/** A victim whose kill line is missing. */
+export function describeReaped(
+  draft: ReportDraft,
+  tid: number,
+  comm: string | null,
+  at: WholeLine,
+): ReportKill {
+  const victim = { ...UNKNOWN_VICTIM, pid: tid, tid, comm };
+  return {
+    ...place(at),
+    outcome: "reaped",
+    victim: withTable(draft, victim),
+    cgroupPath: draft.taskIn?.victimCgroup ?? draft.group,
+    score: null,
   };
 }
 

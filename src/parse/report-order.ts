@@ -9,9 +9,10 @@
  * The lines around a report are held back until they show which way they run, in a text that runs forward two as a rule.
  */
 
-import { MAX_FOREIGN_UNDECIDED, MAX_REPORT_SECONDS } from "./report-assembler.ts";
+import { MAX_FOREIGN_UNDECIDED } from "./report-assembler.ts";
 import type { LogLine } from "./report-decode.ts";
 import { parseDetailLine } from "./report-detail.ts";
+import { MAX_REPORT_SECONDS } from "./report-kinship.ts";
 import { beginsReportLine } from "./report-known.ts";
 import { parseReportHeader } from "./report-line.ts";
 import { OrderEvidence, secondsBetween } from "./report-order-evidence.ts";

@@ -32,6 +32,8 @@ export interface PrefixedText {
   readonly piece: boolean;
   /** What stood before it is of no known form. */
   readonly dug: boolean;
+  /** What stood before it is the beginning of a sentence. */
+  readonly quoted: boolean;
 }
 
 interface State {
@@ -45,6 +47,7 @@ interface State {
   timed: boolean;
   piece: boolean;
   dug: boolean;
+  quoted: boolean;
   done: boolean;
 }
 
@@ -64,6 +67,7 @@ export function readPrefix(line: string, clock: LogClock = NO_CLOCK): PrefixedTe
     timed: false,
     piece: false,
     dug: false,
+    quoted: false,
     done: false,
   };
   for (let layer = 0; layer < MAX_LAYERS && !state.done; layer++) {
@@ -80,6 +84,7 @@ export function readPrefix(line: string, clock: LogClock = NO_CLOCK): PrefixedTe
     prefixed: state.prefixed,
     piece: state.piece,
     dug: state.dug,
+    quoted: state.quoted && !state.prefixed,
   };
 }
 
@@ -326,6 +331,8 @@ const NAME_ONLY = /^[^\n]{1,15} invoked$/;
 const STRONG =
   /(?<!emory:)[\s\]:;|>,](?=(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: Kill(?:ed)? process \d{1,10}(?:, UID \d+,)? \(|Killed process \d{1,10}(?:, UID \d+,)? \([^\n]{0,64}?\)(?:, UID \d+,)? total-vm:\d|oom-kill:constraint=CONSTRAINT_[A-Z])/;
 const STRONG_HEADER = /(?:^|\s)(\S{1,15} invoked oom-killer: gfp_mask=0x)/;
+/** Three words of a language one after the other: no program writes them before a line of the kernel. */
+const SENTENCE = /(?:^|\s)(?:\p{L}[\p{L}'’-]*,? ){3}$/u;
 const MAIL = /^(?:Subject|Re|Fwd?|AW|Betreff): /i;
 
 /** A line of the kernel behind something else: output of a program on the console, a prefix we do not know. */
@@ -349,7 +356,10 @@ function dig(state: State): void {
   const strong = STRONG.exec(head);
   const header = strong === null ? STRONG_HEADER.exec(head) : null;
   if (strong !== null) state.rest = rest.slice(strong.index + 1);
-  else if (header !== null)
-    state.rest = rest.slice(header.index + header[0].length - (header[1]?.length ?? 0));
-  state.dug = strong !== null || header !== null;
+  else if (header !== null) {
+    const at = header.index + header[0].length - (header[1]?.length ?? 0);
+    state.quoted = SENTENCE.test(rest.slice(0, at));
+    state.rest = rest.slice(at);
+  }
+  state.dug = strong !== null || (header !== null && !state.quoted);
 }

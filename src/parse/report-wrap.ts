@@ -183,13 +183,13 @@ function best(open: string, piece: string, score: (text: string) => number): str
 const KILL_PARTS: readonly RegExp[] = [
   /(?:(?:Memory cgroup out of memory|Out of [Mm]emory)(?: \(oom_kill_allocating_task\))?: )?(?:Killed|[Kk]ill) process \d{1,10}(?:, UID \d+,)?/y,
   / \([^\n]{0,64}?\)(?:, UID \d+,)?(?= |\.|$)/y,
-  / (?:total-vm:\d+kB|score \d+)/y,
-  /(?:, anon-rss:\d+kB| or sacrifice child| or a child)/y,
-  /, file-rss:\d+kB/y,
-  /, shmem-rss:\d+kB/y,
-  /, UID:\d+/y,
-  / pgtables:\d+kB/y,
-  / oom_score_adj:-?\d+/y,
+  / (?:total-vm: ?\d+ ?kB|score \d+)/y,
+  /(?:, anon-rss: ?\d+ ?kB| or sacrifice child| or a child)/y,
+  /, file-rss: ?\d+ ?kB/y,
+  /, shmem-rss: ?\d+ ?kB/y,
+  /, UID: ?\d+/y,
+  / pgtables: ?\d+ ?kB/y,
+  / oom_score_adj: ?-?\d+/y,
 ];
 
 /** How many parts of a kill line stand there, in their order. */
@@ -257,7 +257,9 @@ function isWhole(text: string): boolean {
   if (text.startsWith("Task in /")) return parseTaskIn(text) !== null;
   if (/ and no killable processes\.\.\.$/.test(text)) return true;
   if (/^(?:Memory cgroup out|Out) of |^Killed process/.test(text))
-    return /oom_score_adj:-?\d+$|or sacrifice child$|or a child$|Skip killing the task$/.test(text);
+    return /oom_score_adj: ?-?\d+$|or sacrifice child$|or a child$|Skip killing the task$/.test(
+      text,
+    );
   return (
     /, oom_score_adj=-?\d+$/.test(text) ||
     /^oom_reaper: reaped process .*shmem-rss:\d+kB$/.test(text) ||

@@ -4,8 +4,9 @@ import { countText } from "../words.ts";
 /** "Out of memory and no killable processes": nobody could be killed, and the shortage goes on. */
 export const noneKillable: Rule = {
   name: "none-killable",
-  tell: ({ outcome, tasks, limitWords, scope }) => {
-    if (outcome !== "none-killable") return null;
+  tell: ({ outcome, tasks, limitWords, scope, report }) => {
+    // Where the kernel then panicked, `panic` tells both.
+    if (outcome !== "none-killable" || report?.panicCause === "none-killable") return null;
     const immune = tasks.filter((task) => task.oomScoreAdj === -1000).length;
     const why =
       tasks.length === 0

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { headlineOf } from "../headline.ts";
 import { nodeReport, report, says, story, task } from "../testing.ts";
+import { noneKillable } from "./none-killable.ts";
 import { panic } from "./panic.ts";
 
 test("the machine stopped instead of killing", () => {
@@ -16,6 +18,13 @@ test("the machine stopped instead of killing", () => {
 
 test("a kill is no panic", () => {
   assert.deepEqual(says(panic, story(report())).findings, []);
+});
+
+test("a panic after nobody could be killed is told once, and in the headline", () => {
+  const dead = nodeReport({ outcome: "none-killable", panicCause: "none-killable", kills: [] });
+  assert.match(says(panic, story(dead)).findings[0] ?? "", /^The kernel panicked/);
+  assert.deepEqual(says(noneKillable, story(dead)).findings, []);
+  assert.match(headlineOf(story(dead)), /^kernel panic: out of memory/);
 });
 
 test("nobody left to kill is a panic that no setting prevents", () => {

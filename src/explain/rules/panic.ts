@@ -6,9 +6,9 @@ import { countText } from "../words.ts";
 export const panic: Rule = {
   name: "panic",
   tell: (story) => {
-    if (story.outcome !== "panic") return null;
     const cause = story.report?.panicCause ?? null;
     if (cause === "none-killable") return nobodyLeft(story);
+    if (story.outcome !== "panic") return null;
     return told(
       [
         finding("certain", "The kernel panicked instead of killing a process.", [
