@@ -259,8 +259,9 @@ class SimulatedFiles implements Files {
     throw notFound(path);
   }
 
-  appendText(path: string): void {
-    throw notFound(path);
+  appendText(path: string, text: string): void {
+    if (path !== "/dev/kmsg" || !this.#kernel.writable) throw notFound(path);
+    if (this.#life.alive) this.#kernel.write(text);
   }
 
   replace(path: string, text: string): void {

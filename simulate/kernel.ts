@@ -226,6 +226,21 @@ export class SimulatedKernel {
     }
   }
 
+  /** Half the machines let the agent write to their log. Drawn from nothing, so that seeds keep their worlds. */
+  get writable(): boolean {
+    return this.truth.incidents.length % 2 === 0;
+  }
+
+  /** What user space writes to /dev/kmsg. */
+  write(text: string): void {
+    const record = { priority: 14, flags: "-", text: text.replace(/^<6>|\n$/g, "") } as const;
+    const stamp = Math.max(0, this.#clock.now + this.#trouble.skew);
+    this.log.records.push(kmsgLine(record, this.logEnd, stamp));
+    const excess = this.log.records.length - this.#trouble.capacity;
+    if (excess > 0) this.#overwrite(excess);
+    this.onLog();
+  }
+
   #print(lines: readonly LogText[]): void {
     const { records } = this.log;
     let time = this.#clock.now + this.#trouble.skew;

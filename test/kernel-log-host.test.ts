@@ -67,6 +67,25 @@ test("kills of this kernel", { skip: possible.ok ? false : possible.reason }, as
     assert.ok(late.every((microseconds) => Math.abs(microseconds) < 5_000_000));
   });
 
+  await t.test("a reader that starts later dates the backlog as the live one did", async () => {
+    const cgroup = tree.create("later", LIMIT_BYTES);
+    const truths = await storm(cgroup, { kills: 20 });
+    await eventually("20 kills", () => killsOf(running, truths).length >= truths.length);
+    const late = startSource(createKernelLogSource(DEFAULT_SOURCE_OPTIONS));
+    t.after(() => late.stop());
+    await eventually("them again", () => killsOf(late, truths).length >= truths.length);
+    const live = new Map(killsOf(running, truths).map((kill) => [kill.sequence, kill.at]));
+    for (const { sequence, at, victim } of killsOf(late, truths)) {
+      const before = live.get(sequence);
+      const reaped = truths.find(({ tid }) => tid === victim.tid)?.reapedMicroseconds ?? 0;
+      assert.ok(before !== undefined);
+      const apart = Math.abs(at.monotonicMicroseconds - before.monotonicMicroseconds);
+      assert.ok(apart < at.uncertaintyMicroseconds, `${apart} µs apart`);
+      assert.ok(at.uncertaintyMicroseconds < 50_000, `± ${at.uncertaintyMicroseconds} µs`);
+      assert.ok(at.monotonicMicroseconds - at.uncertaintyMicroseconds <= reaped);
+    }
+  });
+
   await t.test("stops at once", async () => {
     const before = performance.now();
     assert.deepEqual(await running.stop(), { kind: "stopped" });

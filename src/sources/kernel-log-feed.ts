@@ -4,26 +4,42 @@ import { formatInstant, type Instant, SECOND } from "../model/time.ts";
 import { KernelLogAssembler, type KernelLogEvent } from "../parse/kernel-log-assembler.ts";
 import type { KmsgRecord } from "../parse/kmsg-record.ts";
 import { instantNow } from "./instant.ts";
-import { KernelLogClock, unknownUncertainty } from "./kernel-log-clock.ts";
+import {
+  KernelLogClock,
+  LIVE_UNCERTAINTY_MICROSECONDS,
+  type MeasuredOffset,
+  unknownUncertainty,
+} from "./kernel-log-clock.ts";
 import { formatCursor, type LogCursor, type LogName, parseCursor } from "./kernel-log-cursor.ts";
+import type { LogMark } from "./kernel-log-mark.ts";
 import { ReportFeed } from "./kernel-log-report-feed.ts";
 import type { SourceContext } from "./source.ts";
 
 /** A record this young was written while we read: the backlog is over. */
 const LIVE_AGE_MICROSECONDS = 250_000;
+/** Records of the backlog are held back until our own mark was read, but no more of them than this. */
+const HELD_EVENTS = 10_000;
 /** Reports this much older than the cursor are told again: an earlier process may have ended before they were whole. */
 const RETOLD_MICROSECONDS = 10_000_000;
 
+interface FeedOptions {
+  readonly log: LogName;
+  /** Kills that are older than the start are reported. */
+  readonly history: boolean;
+  /** Our own line in the log, when we could write one: what stands before it is backlog. */
+  readonly mark: LogMark | null;
+}
+
 /**
  * Records in, observations out: replays are dropped, gaps are counted, and what an earlier process reported is only read
- * for its context. A kill is emitted with the chunk that brought it.
+ * for its context. A kill is emitted with the chunk that brought it; one of the backlog once our own mark has been read,
+ * which tells how far the log's clock is from ours.
  */
 export class KernelLogFeed {
   readonly #context: SourceContext;
   readonly #log: LogName;
   readonly #assembler: KernelLogAssembler;
   readonly #clock: KernelLogClock;
-  /** Kills that are older than the start are reported. */
   readonly #history: boolean;
   /** Where an earlier process stopped. */
   readonly #cursor: LogCursor | null;
@@ -31,16 +47,22 @@ export class KernelLogFeed {
   readonly #reports: ReportFeed;
   #lastSequence: number | null = null;
   #live = false;
+  /** The mark we still look for. */
+  #mark: LogMark | null;
+  #held: KernelLogEvent[] = [];
+  /** The last record whose events are held or emitted. */
+  #last: KmsgRecord | null = null;
 
-  constructor(context: SourceContext, log: LogName, history: boolean) {
+  constructor(context: SourceContext, { log, history, mark }: FeedOptions) {
     this.#context = context;
     this.#start = instantNow(context.host.clock);
     this.#log = log;
+    this.#mark = mark;
     this.#cursor = parseCursor(context.cursor);
     this.#history = history || this.#cursor !== null;
     this.#assembler = new KernelLogAssembler({ contiguous: log === "kmsg" });
     this.#reports = new ReportFeed(context.host.clock, (reports) => this.#tellReports(reports));
-    this.#clock = new KernelLogClock(this.#cursor?.offsetMicroseconds ?? null);
+    this.#clock = new KernelLogClock(offsetOf(this.#cursor));
   }
 
   /** Whether everything written before the start has been read. */
@@ -52,16 +74,21 @@ export class KernelLogFeed {
     return this.#lastSequence;
   }
 
-  /** The log has fallen silent: what comes from now on is new. */
+  /** Our mark is still to come: until then silence does not mean that the backlog is over. */
+  get awaitsMark(): boolean {
+    return this.#mark !== null;
+  }
+
+  /** What comes from now on is new: our mark was read, or will not come and the log has fallen silent. */
   becomeLive(): void {
     this.#live = true;
+    this.#mark = null;
+    this.#release();
   }
 
   take(records: readonly KmsgRecord[]): void {
     const now = instantNow(this.#context.host.clock);
-    const observations: Observation[] = [];
     const taken: KmsgRecord[] = [];
-    let last: KmsgRecord | null = null;
     for (const record of records) {
       // After a reopening the log begins at its oldest record again.
       if (this.#lastSequence !== null && record.sequence <= this.#lastSequence) continue;
@@ -71,17 +98,27 @@ export class KernelLogFeed {
       this.#compareClocks(now, record);
       const events = this.#assembler.push(record);
       taken.push(record);
-      last = record;
-      if (reported || !(this.#history || this.#isNew(record))) continue;
-      for (const event of events) observations.push(this.#stamp(now, event));
+      if (reported) continue;
+      this.#last = record;
+      if (this.#history || this.#isNew(record)) this.#held.push(...events);
     }
-    if (observations.length > 0) this.#context.emit(observations);
-    if (last !== null && !this.#isReported(last)) this.#save(last);
+    if (this.#mark === null || this.#held.length > HELD_EVENTS) this.#release();
     for (const record of taken) this.#reports.take(record);
+  }
+
+  /** Emits what was held back, dated by what is known of the clocks now. */
+  #release(): void {
+    const now = instantNow(this.#context.host.clock);
+    const observations = this.#held.map((event) => this.#stamp(now, event));
+    this.#held = [];
+    if (observations.length > 0) this.#context.emit(observations);
+    if (this.#last !== null) this.#save(now, this.#last);
+    this.#last = null;
   }
 
   /** Nothing comes any more. */
   close(): void {
+    this.#release();
     this.#reports.close();
   }
 
@@ -144,9 +181,20 @@ export class KernelLogFeed {
   }
 
   #compareClocks(now: Instant, record: KmsgRecord): void {
+    if (this.#mark !== null) {
+      this.#findMark(this.#mark, record);
+      return;
+    }
     const age = now.monotonicMicroseconds - record.timestampMicroseconds;
     if (!this.#live && Math.abs(age) < LIVE_AGE_MICROSECONDS) this.#live = true;
     if (this.#live) this.#clock.sample(now, record.timestampMicroseconds);
+  }
+
+  #findMark(mark: LogMark, record: KmsgRecord): void {
+    if (record.facility === 0 || record.text !== mark.text) return;
+    this.#clock.measure(mark.from, mark.to, record.timestampMicroseconds);
+    this.#mark = null;
+    this.#live = true;
   }
 
   #stamp(now: Instant, event: KernelLogEvent): Observation {
@@ -154,10 +202,21 @@ export class KernelLogFeed {
     return { ...observation, at: this.#clock.instant(now, timestampMicroseconds) };
   }
 
-  #save(record: KmsgRecord): void {
+  #save(now: Instant, record: KmsgRecord): void {
     const { sequence, timestampMicroseconds } = record;
-    const { offsetMicroseconds } = this.#clock;
+    const offsetMicroseconds = this.#clock.known(now)?.offsetMicroseconds ?? null;
     const cursor = { log: this.#log, sequence, timestampMicroseconds, offsetMicroseconds };
     this.#context.saveCursor(formatCursor(cursor));
   }
+}
+
+/** What an earlier process knew of the clocks. */
+function offsetOf(cursor: LogCursor | null): MeasuredOffset | null {
+  if (cursor === null || cursor.offsetMicroseconds === null) return null;
+  const { offsetMicroseconds, timestampMicroseconds } = cursor;
+  return {
+    offsetMicroseconds,
+    uncertaintyMicroseconds: LIVE_UNCERTAINTY_MICROSECONDS,
+    at: timestampMicroseconds + offsetMicroseconds,
+  };
 }

@@ -2,6 +2,7 @@ import type { StreamHandle } from "../host/host.ts";
 import { KernelLogFeed } from "./kernel-log-feed.ts";
 import { kmsgInput, type LogDecoder, type LogInput } from "./kernel-log-input.ts";
 import { journalInput } from "./kernel-log-journal.ts";
+import { type LogMark, writeMark } from "./kernel-log-mark.ts";
 import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
 
 /**
@@ -9,8 +10,10 @@ import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.t
  * one (a console, a pipe), though it can be opened.
  */
 const FIRST_RECORD_MILLISECONDS = 10_000;
-/** A log that says nothing for so long has come to its end: the backlog is read. */
+/** Where we could write no mark of our own: a log that is silent this long has come to its end, the backlog is read. */
 const SILENCE_MILLISECONDS = 50;
+/** Our mark was overwritten before we read it, or thrown away by the kernel, when it has not come this long after the first record. */
+const MARK_MILLISECONDS = 1000;
 /** journalctl looks through all its files before the first line; a user who may not read them gets an empty journal. */
 const JOURNAL_MILLISECONDS = 2000;
 const REOPEN_MILLISECONDS = 10;
@@ -25,10 +28,12 @@ export function createKernelLogSource(options: SourceOptions): Source {
   return {
     name: "kernel-log",
     async run(context) {
-      const end = await new LogWatch(context, kmsgInput(path), options.history).run();
+      const { history } = options;
+      const mark = writeMark(context.host, path, options.procRoot);
+      const end = await new LogWatch(context, kmsgInput(path), { history, mark }).run();
       if (end.kind !== "closed") return end;
       const unavailable = explainClosed(path, end.message);
-      const second = await new LogWatch(context, journalInput, options.history).run();
+      const second = await new LogWatch(context, journalInput, { history, mark: null }).run();
       return second.kind === "stopped" ? second : unavailable;
     },
   };
@@ -36,6 +41,11 @@ export function createKernelLogSource(options: SourceOptions): Source {
 
 /** `closed`: it never gave anything; `message` is the reader's last words. */
 type WatchEnd = SourceEnd | { readonly kind: "closed"; readonly message: string };
+
+interface WatchOptions {
+  readonly history: boolean;
+  readonly mark: LogMark | null;
+}
 
 class LogWatch {
   readonly #context: SourceContext;
@@ -50,11 +60,12 @@ class LogWatch {
   #failures = 0;
   #cancelTimer = () => {};
   #cancelSilence = () => {};
+  #cancelMark: (() => void) | null = null;
 
-  constructor(context: SourceContext, input: LogInput, history: boolean) {
+  constructor(context: SourceContext, input: LogInput, options: WatchOptions) {
     this.#context = context;
     this.#input = input;
-    this.#feed = new KernelLogFeed(context, input.log, history);
+    this.#feed = new KernelLogFeed(context, { log: input.log, ...options });
     this.#decoder = input.decoder();
   }
 
@@ -70,6 +81,7 @@ class LogWatch {
       stop.removeEventListener("abort", close);
       this.#cancelTimer();
       this.#cancelSilence();
+      this.#cancelMark?.();
       this.#feed.close();
       this.#handle?.close();
     }
@@ -102,9 +114,15 @@ class LogWatch {
   }
 
   #awaitSilence(): void {
-    this.#cancelSilence();
     const { clock } = this.#context.host;
-    this.#cancelSilence = clock.after(SILENCE_MILLISECONDS, () => this.#feed.becomeLive());
+    const becomeLive = () => this.#feed.becomeLive();
+    if (this.#feed.awaitsMark) {
+      // A log that is never silent does not put it off.
+      this.#cancelMark ??= clock.after(MARK_MILLISECONDS, becomeLive);
+      return;
+    }
+    this.#cancelSilence();
+    this.#cancelSilence = clock.after(SILENCE_MILLISECONDS, becomeLive);
   }
 
   #markUp(): void {
