@@ -64,7 +64,8 @@ const SEEN_KEPT = 500;
 /**
  * Counters of the contract; they go on where the last process stopped. The pipeline tells
  *
- * * `advance(nowSeconds)`: Unix time, before the first record and then with every tick. Counts what waited long enough.
+ * * `at(nowSeconds)`: Unix time, before it tells of anything.
+ * * `advance(nowSeconds)`: with every tick, once all was told. Counts what waited long enough.
  * * `kill(record)`: every revision of every kill, in the order told; again in a replay of the journal.
  * * `exit(record)`: every revision of every exit.
  * * `container(facts, running)`: every time a runtime tells of a container. Pass the facts of all runtimes merged if they
@@ -103,16 +104,22 @@ export class Metrics {
     if (state !== null) this.#restore(state);
   }
 
-  /** Now (Unix seconds). */
-  advance(nowSeconds: number): void {
+  /** It is now `nowSeconds` (Unix time): what is told next is told now. */
+  at(nowSeconds: number): void {
     if (this.#now === 0) this.#begin(nowSeconds);
     this.#now = nowSeconds;
+  }
+
+  /** All that could be told by `nowSeconds` was: what waited long enough is counted as it is. */
+  advance(nowSeconds: number): void {
+    this.at(nowSeconds);
     for (const kill of this.#open.values()) {
-      if (!this.#waited(kill, COUNT_AFTER_SECONDS)) break;
+      // What an earlier process waited tells this one nothing: it had to read the counters first.
+      if (!this.#waited(Math.max(kill.openedAt, this.#startedAt), COUNT_AFTER_SECONDS)) break;
       this.#close(kill);
     }
     for (const kill of this.#pending.values()) {
-      if (!this.#waited(kill, VISIBLE_AFTER_SECONDS)) break;
+      if (!this.#waited(kill.openedAt, VISIBLE_AFTER_SECONDS)) break;
       this.#pending.delete(kill.id);
     }
     if (Math.abs(nowSeconds - this.#sweptAt) >= SWEEP_SECONDS) this.#sweep();
@@ -266,8 +273,8 @@ export class Metrics {
   }
 
   /** A clock that was set back must not make a kill wait. */
-  #waited({ openedAt }: OpenKill, seconds: number): boolean {
-    return this.#now - openedAt >= seconds || this.#now < openedAt - 1;
+  #waited(since: number, seconds: number): boolean {
+    return this.#now - since >= seconds || this.#now < since - 1;
   }
 
   #count(kill: OpenKill): void {

@@ -115,6 +115,25 @@ test("every kill without a cgroup is counted, in a storm and over a restart", as
   await third.pipeline.stop();
 });
 
+test("a kill is counted for the cgroup that counters give it, also when the machine is so busy that this comes late", (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const docker = { path: `/docker/${"a".repeat(64)}` };
+  const { pipeline, emit } = rig({ directory, clock });
+  emit(evidence.count("node", [null, 2], 5, { baseline: true }));
+  emit(evidence.kill("tracefs", 2.1, 1));
+  emit(evidence.count("node", [2, 2.2], 6), evidence.count(docker, [2, 2.2], 1));
+  clock.advance(3_900);
+  clock.stall(2_500);
+  clock.advance(100);
+  const counted = pipeline.view.metrics().kills.filter(({ value }) => value > 0);
+  assert.deepEqual(
+    counted.map(({ labels }) => labels["container"]),
+    ["a".repeat(12)],
+  );
+  assert.equal(pipeline.view.metrics().unattributedKills, 0);
+});
+
 test("what the store could not take is told to it by the next process", async (t) => {
   const [directory, clock] = [temporary(t), manualClock()];
   clock.advance(2_000);

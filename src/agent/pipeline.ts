@@ -245,6 +245,7 @@ class RunningPipeline implements Pipeline {
       do {
         const kills = this.#takeIn();
         this.#publish();
+        this.#metrics.advance(this.#wallSeconds());
         if (kills.length > 0 || this.#countersAsked) this.#supervisors.poke(cgroupsOf(kills));
         this.#countersAsked = false;
       } while (!this.#intake.isEmpty);
@@ -299,7 +300,7 @@ class RunningPipeline implements Pipeline {
 
   #publish(): void {
     const now = this.#host.clock.monotonicMicroseconds();
-    this.#metrics.advance(this.#host.clock.wallMicroseconds() / SECOND);
+    this.#metrics.at(this.#wallSeconds());
     this.#ledger.reconsider(this.#identification.advance(now));
     this.#keeper.hear(this.#identification.takeHeard());
     const kills = this.#ledger.take();
@@ -320,6 +321,10 @@ class RunningPipeline implements Pipeline {
     this.#bookkeeping.changed();
     for (const record of records) this.#count(record);
     this.#tell(numbered);
+  }
+
+  #wallSeconds(): number {
+    return this.#host.clock.wallMicroseconds() / SECOND;
   }
 
   #count(record: OutputRecord): void {

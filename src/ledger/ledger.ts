@@ -339,7 +339,7 @@ export class Ledger {
     });
   }
 
-  /** Kills whose cgroup nobody stamped, and the one book that has an entry too many at their time. */
+  /** Kills whose cgroup nobody stamped: told at once, since counters of kills wait for nothing else. */
   #attributeByCounters(): void {
     for (const { kill, stamp } of attributions(
       this.#cases.books,
@@ -348,6 +348,7 @@ export class Ledger {
       this.#options.startedAt,
     )) {
       this.#cases.stamp(kill, stamp);
+      this.#cases.outbox.promptly(kill);
     }
   }
 

@@ -7,7 +7,7 @@ const QUIET_MICROSECONDS = 30_000;
 const PATIENCE_MICROSECONDS = 200_000;
 
 interface Due {
-  readonly since: number;
+  since: number;
   touched: number;
 }
 
@@ -42,6 +42,12 @@ export class Outbox {
     const due = this.#amended.get(kill);
     if (due === undefined) this.#amended.set(kill, { since: now, touched: now });
     else due.touched = now;
+  }
+
+  /** No more evidence is waited for: what it has to say is due now. */
+  promptly(kill: Kill): void {
+    const due = this.#amended.get(kill);
+    if (due !== undefined) due.since = Number.NEGATIVE_INFINITY;
   }
 
   /** What `kill`, of a state that kept no digest, must have said when it was told. */
