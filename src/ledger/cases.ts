@@ -9,11 +9,11 @@ import { KillIndex } from "./identity.ts";
 import { type Incident, Incidents } from "./incidents.ts";
 import {
   attributionOf,
-  betterInstant,
   betterStamp,
   contradicts,
   type Kill,
   type KillPatch,
+  mergeInstant,
   mergeLimit,
   mergeTrigger,
   mergeVictim,
@@ -277,7 +277,7 @@ function unitedOf(kept: Kill, double: Kill): KillPatch {
   const fromLog = double.evidence["kernel-log"] !== undefined;
   const { victim } = double;
   return {
-    at: betterInstant(kept.at, double.at),
+    at: mergeInstant(kept, double.at),
     victim: victim === null ? kept.victim : mergeVictim(kept.victim, victim, fromLog),
     evidence: { ...double.evidence, ...kept.evidence },
     times: { ...double.times, ...kept.times },

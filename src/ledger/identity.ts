@@ -57,6 +57,11 @@ export class KillIndex {
     return this.#byId.values();
   }
 
+  /** Kills that only a counter saw, so far. */
+  unknown(): readonly Kill[] {
+    return [...this.#unknown];
+  }
+
   byId(id: string): Kill | undefined {
     return this.#byId.get(id);
   }

@@ -184,8 +184,20 @@ export function betterStamp(
   return { ...better, id: better.id ?? other.id, version: better.version ?? other.version };
 }
 
+/**
+ * When the kill was, by what is known and what evidence of its victim says. Where a counter saw it was concluded from what
+ * was left over: a victim that was seen at another time was killed then.
+ */
+export function mergeInstant(kill: Kill, offered: Instant): Instant {
+  const { window, victim } = kill;
+  const { monotonicMicroseconds: at } = offered;
+  const margin = marginOf(offered);
+  const elsewhere = window !== null && (at < window.from - margin || at > window.to + margin);
+  return victim === null && elsewhere ? offered : betterInstant(kill.at, offered);
+}
+
 /** The instant that is known better; of two known equally well the earlier, so that the order of arrival does not matter. */
-export function betterInstant(current: Instant, offered: Instant): Instant {
+function betterInstant(current: Instant, offered: Instant): Instant {
   const gain = current.uncertaintyMicroseconds - offered.uncertaintyMicroseconds;
   if (gain !== 0) return gain > 0 ? offered : current;
   return offered.monotonicMicroseconds < current.monotonicMicroseconds ? offered : current;

@@ -8,18 +8,18 @@ import type { CgroupBook } from "./cgroup-books.ts";
 import { Groups } from "./groups.ts";
 import { killId, mayLieIn, unknownKillId } from "./identity.ts";
 import {
-  betterInstant,
   betterStamp,
   type Kill,
   killFrom,
   LATE_CLOCK_MICROSECONDS,
   marginOf,
+  mergeInstant,
   mergeLimit,
   mergeTrigger,
   mergeVictim,
 } from "./kill.ts";
 import { emptyTotals, NodeBook, type Totals } from "./node-book.ts";
-import { repairOf } from "./repair.ts";
+import { entryOf, repairOf } from "./repair.ts";
 import { missingKills } from "./settle.ts";
 
 export { isDuplicate, type Kill } from "./kill.ts";
@@ -47,6 +47,8 @@ const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
  * second, and nobody tells that it did not rise. A process that was stopped has not looked.
  */
 const EXCESS_STEPS = 8;
+/** For a moment of quiet the decision about doubtful kills waits so long. */
+const PATIENCE_MICROSECONDS = 30 * SECOND;
 /** Records repaired in one step: bounds its work. */
 const REPAIRS_AT_ONCE = 100;
 /** Looking through the books costs the more the more in them is unexplained, and what is looked for has waited for seconds. */
@@ -275,7 +277,7 @@ export class Ledger {
 
   #merge(kill: Kill, observation: KillObservation): void {
     const { source, sequence } = observation;
-    const at = betterInstant(kill.at, observation.at);
+    const at = mergeInstant(kill, observation.at);
     this.#cases.change(kill, {
       at,
       inNodeBook: at === kill.at ? kill.inNodeBook : this.#cases.node.holds(at),
@@ -334,9 +336,19 @@ export class Ledger {
     const settledAt = opened + 3 * this.#settleMicroseconds;
     if (this.#cases.node.totals.perhaps === 0 || this.#cases.now < settledAt) return;
     const by = this.#cases.now - this.#settleMicroseconds;
+    if (this.#cases.now < opened + PATIENCE_MICROSECONDS && !this.#isQuietSince(by)) return;
     this.#cases.node.decide(this.#cases.order, by, (kill, held) => {
-      this.#cases.change(kill, { inNodeBook: held });
+      const known = held === "yes" ? null : entryOf(kill, this.#cases.kills.unknown());
+      if (known === null) this.#cases.change(kill, { inNodeBook: held });
+      else this.#cases.unite(known, kill);
     });
+  }
+
+  /** What was counted and what was told since cannot be held against each other yet. */
+  #isQuietSince(time: number): boolean {
+    const { node, order } = this.#cases;
+    const counted = node.count?.steps.at(-1)?.to ?? 0;
+    return counted <= time && (order.at(-1)?.openedAt ?? 0) <= time;
   }
 
   /** Kills whose cgroup nobody stamped: told at once, since counters of kills wait for nothing else. */

@@ -36,13 +36,26 @@ function sameThread(kills: readonly Kill[]): Repair | null {
 function sameEntry(kills: readonly Kill[]): Repair | null {
   const unknown = kills.filter(({ victim }) => victim === null);
   if (unknown.length === 0) return null;
-  const known = kills.filter(({ victim }) => victim !== null);
-  const pairs = known.flatMap((double) =>
-    unknown
-      .filter((kept) => kept.openedAt <= double.openedAt && mayLieIn(double.cgroup, kept.cgroup))
-      .map(pairWith(double)),
-  );
-  return nearest(pairs.filter(({ apart, double }) => apart <= errorOf(double)));
+  for (const double of kills) {
+    if (double.victim === null) continue;
+    const kept = entryOf(
+      double,
+      unknown.filter(({ openedAt }) => openedAt <= double.openedAt),
+    );
+    if (kept !== null) return { kind: "one", kept, double };
+  }
+  return null;
+}
+
+/**
+ * The kill that only a counter saw and that `kill` is, when the book has no room for both: what a counter saw the log tells,
+ * too. One in its cgroup before others, the nearest first.
+ */
+export function entryOf(kill: Kill, unknown: readonly Kill[]): Kill | null {
+  const near = unknown.map(pairWith(kill)).filter(({ apart }) => apart <= errorOf(kill));
+  const here = near.filter(({ kept }) => mayLieIn(kill.cgroup, kept.cgroup));
+  const repair = nearest(here.length > 0 ? here : near);
+  return repair?.kind === "one" ? repair.kept : null;
 }
 
 /** The earliest kill that only the log dates, shortly after the book was opened: it was before that. */
