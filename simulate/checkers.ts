@@ -76,11 +76,12 @@ function isSame(before: KillRecord | undefined, words: Omit<KillRecord, "revisio
   return JSON.stringify(earlier) === JSON.stringify(words);
 }
 
-/** Log times are right to a quarter of a second plus what the log was read late; without a live record to 5 s. */
-const TIME_TOLERANCE = 6 * SECOND;
-
-function toleranceOf({ stalls }: Outcome): number {
-  return TIME_TOLERANCE + Math.abs(stalls.clockLie);
+/**
+ * A log of which no record was read live is dated to 5 s and what the clocks part in since boot; a line of it may be taken for
+ * a kill that a counter saw 2 s beyond that, whose reading took a second.
+ */
+function toleranceOf({ truth, stalls }: Outcome): number {
+  return 8 * SECOND + 50e-6 * truth.endsAt + Math.abs(stalls.clockLie);
 }
 
 /** Each record with a victim to the nearest kill of that thread, one to one. */
@@ -151,13 +152,14 @@ function checkTotals(outcome: Outcome, { unknown, left }: Match): string[] {
 }
 
 /**
- * Kills shortly before the books were opened whose time only the log tells: it may be wrong by more, so that they may be
- * taken for kills the books have.
+ * Entries of kills shortly before the books were opened whose time only the log tells: it may be wrong by more, so that they
+ * may be taken for kills the books have.
  */
 function undatable({ truth, plan, booksFrom, lost, lives }: Outcome): number {
   const traced = plan.sources.trace && lost.trace === 0 && lives === 1;
   if (!plan.sources.log || traced) return 0;
-  return allKills(truth).filter((kill) => kill.counted && kill.at <= booksFrom).length;
+  const before = allKills(truth).filter((kill) => kill.counted && kill.at <= booksFrom);
+  return before.reduce((sum, { repeatedAt }) => sum + (repeatedAt === null ? 1 : 2), 0);
 }
 
 /**

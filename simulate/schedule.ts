@@ -151,8 +151,7 @@ class Schedule {
 
   #start(): void {
     this.#lives++;
-    if (!this.#disk.has(`${STATE_DIRECTORY}/checkpoint.json`))
-      this.#booksFrom = this.#clockwork.now;
+    if (!holdsNodeBook(this.#disk)) this.#booksFrom = this.#clockwork.now;
     this.#say(() => `the agent starts, life ${this.#lives}`);
     const life: Life = {
       alive: true,
@@ -278,6 +277,11 @@ class Schedule {
         source.run({
           ...context,
           emit: (observations) => this.#hand(observations.filter(isOfKernel), context, life, later),
+          // What a source sees at first it hands over before it says that it is up.
+          up: (note) => {
+            if (lastDue <= this.#clockwork.now) context.up(note);
+            else later(() => context.up(note), lastDue);
+          },
           saveCursor: (cursor) => {
             if (lastDue <= this.#clockwork.now) context.saveCursor(cursor);
             else later(() => context.saveCursor(cursor), lastDue);
@@ -332,6 +336,12 @@ class Schedule {
     const wallMicroseconds = at.wallMicroseconds + lie;
     return { ...observation, at: { ...at, monotonicMicroseconds, wallMicroseconds } };
   }
+}
+
+/** Where no checkpoint has it, the book begins with the first reading: the one before may have been on its way for seconds. */
+function holdsNodeBook(disk: Disk): boolean {
+  const text = disk.get(`${STATE_DIRECTORY}/checkpoint.json`);
+  return text !== undefined && !/"ledger":\{"node":null/.test(text);
 }
 
 const NO_SUMMARY: LedgerRecord = {

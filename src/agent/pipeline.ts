@@ -256,7 +256,10 @@ class RunningPipeline implements Pipeline {
     } finally {
       this.#busy = false;
     }
-    this.#bookkeeping.worked(() => this.#ledger.summary().kernel !== null);
+    // All books: a cgroup's that a checkpoint does not hold began at 0.
+    this.#bookkeeping.worked(
+      () => this.#supervisors.countersKnown && this.#ledger.summary().kernel !== null,
+    );
     this.#reports.explain(this.#sinks, this.#host.clock.monotonicMicroseconds(), this.#stopped);
     if (!this.#stopped) this.#scheduleTick();
   }

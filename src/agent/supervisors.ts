@@ -39,6 +39,11 @@ export class Supervisors {
     return this.#isReady;
   }
 
+  /** Whether the first readings of all counters have been handed over, where there are any. */
+  get countersKnown(): boolean {
+    return (["cgroup", "vmstat"] as const).every((name) => this.#find(name)?.settled !== false);
+  }
+
   get records(): readonly SourceRecord[] {
     return this.#all.map(({ record }) => record);
   }

@@ -141,7 +141,8 @@ export class KillIndex {
     const { source, sequence } = observation;
     return this.#nearest(observation, (kill) => {
       const own = kill.evidence[source];
-      const again = distance(kill, observation) <= AGAIN_MICROSECONDS;
+      const unsure = kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds;
+      const again = distance(kill, observation) <= AGAIN_MICROSECONDS + unsure;
       return own !== undefined && own !== sequence && again;
     });
   }

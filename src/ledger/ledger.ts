@@ -371,15 +371,17 @@ export class Ledger {
     const excess = node.excessBy(order, by);
     this.#excessFor = excess > 0 ? this.#excessFor + 1 : 0;
     if (this.#excessFor < EXCESS_STEPS) return;
-    for (let left = Math.min(excess, REPAIRS_AT_ONCE); left > 0; left--) {
+    let left = excess;
+    for (let times = 0; left > 0 && times < REPAIRS_AT_ONCE; times++) {
       const settled = order.filter(({ openedAt }) => openedAt <= by);
-      const repair = repairOf(settled, node.count?.openedAt ?? 0);
+      const repair = repairOf(settled, node.count?.openedAt ?? 0, left);
       if (repair === null) {
         this.#unexplained(left);
         return;
       }
       if (repair.kind === "one") this.#cases.unite(repair.kept, repair.double);
       else this.#cases.change(repair.kill, { inNodeBook: "no" });
+      left = node.excessBy(order, by);
     }
   }
 

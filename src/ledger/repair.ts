@@ -1,5 +1,5 @@
 import { distanceTo, mayLieIn, SLACK_MICROSECONDS } from "./identity.ts";
-import { isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
+import { bookWeight, isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
 
 /** A clock that lies was never seen to be wrong by more than this beyond what it says. */
 const LIE_MICROSECONDS = 10_000_000;
@@ -11,11 +11,12 @@ export type Repair =
 
 /**
  * What is wrong when the node's book has fewer entries than records say, all evidence being in: `kills` in the order the
- * ledger learned of them, `openedAt` when the book began (µs, monotonic). Null when nothing can be said.
+ * ledger learned of them, `openedAt` when the book began (µs, monotonic), `excess` how many entries too many they have. Null
+ * when nothing can be said.
  */
-export function repairOf(kills: readonly Kill[], openedAt: number): Repair | null {
+export function repairOf(kills: readonly Kill[], openedAt: number, excess: number): Repair | null {
   const counted = kills.filter(({ counted, inNodeBook }) => counted && inNodeBook === "yes");
-  return sameThread(counted) ?? sameEntry(counted) ?? beforeBook(counted, openedAt);
+  return sameThread(counted) ?? sameEntry(counted) ?? beforeBook(counted, openedAt, excess);
 }
 
 /** The nearest two records of one process, of which no source told twice. */
@@ -59,11 +60,11 @@ export function entryOf(kill: Kill, unknown: readonly Kill[]): Kill | null {
 }
 
 /** The earliest kill that only the log dates, shortly after the book was opened: it was before that. */
-function beforeBook(kills: readonly Kill[], openedAt: number): Repair | null {
+function beforeBook(kills: readonly Kill[], openedAt: number, excess: number): Repair | null {
   let first: Kill | null = null;
   for (const kill of kills) {
     const at = kill.at.monotonicMicroseconds;
-    if (kill.victim === null || isExact(kill.at)) continue;
+    if (kill.victim === null || isExact(kill.at) || bookWeight(kill) > excess) continue;
     if (at - openedAt > errorOf(kill)) continue;
     if (first === null || at < first.at.monotonicMicroseconds) first = kill;
   }
