@@ -1,19 +1,23 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { runOnCores } from "./batch.ts";
 import { BUG_NAMES, plantBug } from "./bugs.ts";
 import { check } from "./checkers.ts";
 import { checkContainers } from "./containers-check.ts";
 import { narrate } from "./containers-narrate.ts";
 import { runContainers } from "./containers-run.ts";
+import { type Progress, runLong } from "./long.ts";
 import { sayTime, sayTruth } from "./narrate.ts";
 import { type Outcome, runSchedule } from "./schedule.ts";
 
+const PROGRESS_FILE = ".simulate-progress.json";
 const USAGE = `Runs the real agent on a simulated machine and compares what it says with what happened.
 
   npm run simulate                       20,000 schedules from a random seed
   npm run simulate -- --seed N           one schedule, told step by step (--verbose adds every observation)
   npm run simulate -- --seed N --schedules K
+  npm run simulate -- --schedules 1000000 [--workers 2]
+                                         the long form: in parts; interrupted, the same command goes on
+                                         (${PROGRESS_FILE} keeps what was done)
   npm run simulate -- --bug NAME         with a planted bug: ${BUG_NAMES.join(", ")}
   npm run simulate -- --containers --seed N
                                          one schedule of container runtimes, told step by step
@@ -22,6 +26,7 @@ const USAGE = `Runs the real agent on a simulated machine and compares what it s
 const OPTIONS = {
   seed: { type: "string" },
   schedules: { type: "string" },
+  workers: { type: "string" },
   bug: { type: "string" },
   containers: { type: "boolean", default: false },
   verbose: { type: "boolean", default: false },
@@ -30,17 +35,22 @@ const OPTIONS = {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: OPTIONS });
-  const seed =
-    values.seed === undefined ? Math.floor(Math.random() * 2 ** 40) : Number(values.seed);
+  const seed = values.seed === undefined ? null : Number(values.seed);
   const schedules = Number(values.schedules ?? (values.seed === undefined ? 20_000 : 1));
   const bug = values.bug ?? null;
+  const workers = Number(values.workers ?? availableParallelism());
   const known = bug === null || plantBug(bug) !== null;
-  if (values.help || !known || !Number.isSafeInteger(seed) || !(schedules >= 1)) {
+  const numbers = [seed ?? 0, schedules, workers];
+  const counts = numbers.every(Number.isSafeInteger) && schedules >= 1 && workers >= 1;
+  if (values.help || !known || !counts) {
     process.stderr.write(USAGE);
     return values.help ? 0 : 2;
   }
-  if (values.containers) return tellContainers(seed);
-  return schedules === 1 ? tellOne(seed, bug, values.verbose) : runMany(seed, schedules, bug);
+  const one = seed ?? Math.floor(Math.random() * 2 ** 40);
+  if (values.containers) return tellContainers(one);
+  return schedules === 1
+    ? tellOne(one, bug, values.verbose)
+    : runMany(seed, schedules, bug, workers);
 }
 
 function tellContainers(seed: number): number {
@@ -78,26 +88,28 @@ function sayPlan({ plan, stalls, lost, summary, lives }: Outcome): string[] {
   ];
 }
 
-async function runMany(seed: number, schedules: number, bug: string | null): Promise<number> {
-  const started = performance.now();
-  const progress = (ran: number) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r${ran} of ${schedules} schedules`);
+/** In parts, whose results a file keeps: interrupted, the same command goes on. */
+async function runMany(
+  seed: number | null,
+  schedules: number,
+  bug: string | null,
+  workers: number,
+): Promise<number> {
+  const told = ({ ran, failures }: Progress, perSecond: number) => {
+    const rate = `${Math.round(perSecond)}/s`;
+    process.stderr.write(`${ran} of ${schedules} schedules, ${failures.length} wrong, ${rate}\n`);
   };
-  const batch = { first: seed, step: 1, schedules, bug, failures: 20 };
-  const { ran, kills, wrongGuesses, withoutCgroup, failures } = await runOnCores(
-    batch,
-    availableParallelism(),
-    progress,
-  );
-  const perSecond = Math.round(ran / ((performance.now() - started) / 1000));
-  if (process.stderr.isTTY) process.stderr.write("\r");
+  const task = { seed, schedules, bug };
+  const progress = await runLong({ task, file: PROGRESS_FILE, workers, told });
+  const { ran, kills, wrongGuesses, withoutCgroup, failures, seconds } = progress;
   const more = bug === null ? "" : ` --bug ${bug}`;
-  for (const { seed: failed, problems } of failures) {
-    print([`npm run simulate -- --seed ${failed}${more}  # ${problems[0]}`]);
+  for (const { seed: failed, problem } of failures) {
+    print([`npm run simulate -- --seed ${failed}${more}  # ${problem}`]);
   }
+  const rate = `${Math.round(ran / seconds)}/s`;
   const guesses = `${wrongGuesses} of ${kills} kills with a wrong inferred cgroup, ${withoutCgroup} with none`;
   print([
-    `${ran} schedules from seed ${seed}, ${failures.length} wrong, ${perSecond}/s, ${guesses}`,
+    `${ran} schedules from seed ${progress.seed}, ${failures.length} wrong, ${rate}, ${guesses}`,
   ]);
   return failures.length === 0 ? 0 : 1;
 }

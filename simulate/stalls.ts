@@ -41,7 +41,7 @@ export class StallPlan {
   constructor(seed: number) {
     this.#random = new Random(seed + STREAM);
     this.#on = this.#random.chance(EVERY);
-    this.storm = this.#on && this.#random.chance(0.4);
+    this.storm = this.#on && this.#random.chance(0.15);
   }
 
   make(truth: Truth): Stalls {
