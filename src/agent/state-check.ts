@@ -49,7 +49,10 @@ const KILL = shape({
   inNodeBook: oneOf("yes", "no", "perhaps"),
   openedAt: number,
   witnesses: NAMES,
-  identity: orMissing(shape({ container: orNull(shape({})), pod: orNull(shape({})) })),
+  identity: orMissing(orNull(shape({ container: orNull(shape({})), pod: orNull(shape({})) }))),
+  times: orMissing(mapOf(number)),
+  duplicateOf: orMissing(orNull(text)),
+  told: orMissing(orNull(number)),
 });
 
 const COUNT = shape({

@@ -2,6 +2,7 @@ import type { CounterObservation, KillObservation, Observation } from "../model/
 import type { KillRecord, LedgerRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
 import { attributions } from "./attribution.ts";
+import { Balance } from "./balance.ts";
 import type { Count } from "./book.ts";
 import { Cases, type CasesContext } from "./cases.ts";
 import type { CgroupBook } from "./cgroup-books.ts";
@@ -19,7 +20,6 @@ import {
   mergeVictim,
 } from "./kill.ts";
 import { emptyTotals, NodeBook, type Totals } from "./node-book.ts";
-import { entryOf, repairOf } from "./repair.ts";
 import { missingKills } from "./settle.ts";
 
 export { isDuplicate, type Kill } from "./kill.ts";
@@ -42,15 +42,6 @@ export interface LedgerState {
 }
 
 const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
-/**
- * So many looks at the books, 2 s of our own running time, must find too many records: the node's counter is read every
- * second, and nobody tells that it did not rise. A process that was stopped has not looked.
- */
-const EXCESS_STEPS = 8;
-/** For a moment of quiet the decision about doubtful kills waits so long. */
-const PATIENCE_MICROSECONDS = 30 * SECOND;
-/** Records repaired in one step: bounds its work. */
-const REPAIRS_AT_ONCE = 100;
 /** Looking through the books costs the more the more in them is unexplained, and what is looked for has waited for seconds. */
 const SETTLE_EVERY_MICROSECONDS = 250_000;
 
@@ -65,11 +56,8 @@ export class Ledger {
   readonly #fresh: boolean;
   readonly #cases: Cases;
   readonly #groups: Groups;
+  readonly #balance: Balance;
   #settledAt = 0;
-  /** Records in excess of the node's book that nobody could explain. */
-  #unexplainable = 0;
-  /** In how many steps in a row there were any. */
-  #excessFor = 0;
   #forgotAt = 0;
 
   constructor(options: LedgerOptions, state: LedgerState | null) {
@@ -79,6 +67,7 @@ export class Ledger {
     const node = new NodeBook(state?.node ?? null, state?.totals ?? emptyTotals());
     this.#cases = new Cases(options, node, options.startedAt);
     this.#groups = new Groups(this.#cases);
+    this.#balance = new Balance(this.#cases, this.#settleMicroseconds, options.startedAt);
     for (const book of state?.books ?? []) this.#cases.books.restore(book);
     for (const kill of state?.kills ?? []) this.#cases.remember(kill);
     for (const kill of state?.kills ?? []) this.#cases.outbox.remember(kill);
@@ -124,10 +113,10 @@ export class Ledger {
     if (this.#cases.now - this.#settledAt >= SETTLE_EVERY_MICROSECONDS) {
       this.#settledAt = this.#cases.now;
       this.#openWaitingRepeats();
-      this.#decideDoubtful();
+      this.#balance.decideDoubtful();
       this.#attributeByCounters();
       this.#openMissing();
-      this.#repair();
+      this.#balance.repair();
     }
     if (this.#cases.now - this.#forgotAt >= 10 * SECOND) {
       this.#forgotAt = this.#cases.now;
@@ -327,30 +316,6 @@ export class Ledger {
     }
   }
 
-  /** Whether the book had kills about when it was opened is told by what it had when all evidence of them is in. */
-  #decideDoubtful(): void {
-    const opened = Math.max(
-      this.#cases.node.count?.openedAt ?? this.#cases.now,
-      this.#options.startedAt,
-    );
-    const settledAt = opened + 3 * this.#settleMicroseconds;
-    if (this.#cases.node.totals.perhaps === 0 || this.#cases.now < settledAt) return;
-    const by = this.#cases.now - this.#settleMicroseconds;
-    if (this.#cases.now < opened + PATIENCE_MICROSECONDS && !this.#isQuietSince(by)) return;
-    this.#cases.node.decide(this.#cases.order, by, (kill, held) => {
-      const known = held === "yes" ? null : entryOf(kill, this.#cases.kills.unknown());
-      if (known === null) this.#cases.change(kill, { inNodeBook: held });
-      else this.#cases.unite(known, kill);
-    });
-  }
-
-  /** What was counted and what was told since cannot be held against each other yet. */
-  #isQuietSince(time: number): boolean {
-    const { node, order } = this.#cases;
-    const counted = node.count?.steps.at(-1)?.to ?? 0;
-    return counted <= time && (order.at(-1)?.openedAt ?? 0) <= time;
-  }
-
   /** Kills whose cgroup nobody stamped: told at once, since counters of kills wait for nothing else. */
   #attributeByCounters(): void {
     for (const { kill, stamp } of attributions(
@@ -362,33 +327,6 @@ export class Ledger {
       this.#cases.stamp(kill, stamp);
       this.#cases.outbox.promptly(kill);
     }
-  }
-
-  /** Records in excess of the node's book, when nothing can come any more that explains it: says which of them is none. */
-  #repair(): void {
-    const by = this.#cases.now - this.#settleMicroseconds;
-    const { node, order } = this.#cases;
-    const excess = node.excessBy(order, by);
-    this.#excessFor = excess > 0 ? this.#excessFor + 1 : 0;
-    if (this.#excessFor < EXCESS_STEPS) return;
-    let left = excess;
-    for (let times = 0; left > 0 && times < REPAIRS_AT_ONCE; times++) {
-      const settled = order.filter(({ openedAt }) => openedAt <= by);
-      const repair = repairOf(settled, node.count?.openedAt ?? 0, left);
-      if (repair === null) {
-        this.#unexplained(left);
-        return;
-      }
-      if (repair.kind === "one") this.#cases.unite(repair.kept, repair.double);
-      else this.#cases.change(repair.kill, { inNodeBook: "no" });
-      left = node.excessBy(order, by);
-    }
-  }
-
-  /** More records than the kernel has kills, and nobody can say which is too many: counted when there is one more. */
-  #unexplained(excess: number): void {
-    this.#cases.contradictions += Math.max(0, excess - this.#unexplainable);
-    this.#unexplainable = excess;
   }
 
   /** Kills that a counter has and nobody saw become records with an unknown victim, once evidence has had its time. */
