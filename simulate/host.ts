@@ -321,6 +321,15 @@ class SimulatedFiles implements Files {
     }));
   }
 
+  /** The simulated machine has no users. */
+  status(): null {
+    return null;
+  }
+
+  readLink(path: string): string {
+    throw noSocket(path);
+  }
+
   inode(path: string): number | null {
     if (!path.startsWith(this.#root)) return null;
     if (path === this.#root) return 1;

@@ -38,6 +38,11 @@ export class Identification {
     return this.#containers.pending;
   }
 
+  /** Claims of runtimes that were not believed. */
+  get contradictions(): number {
+    return this.#containers.contradictions;
+  }
+
   state(): ContainersState {
     return this.#containers.state();
   }
@@ -52,7 +57,8 @@ export class Identification {
     // A list is asked for anew after a start.
     if (changed.length > 0 && observation.kind !== "list") this.#heard.push(observation);
     if (observation.kind === "container") {
-      const { container } = observation;
+      const { container, owner } = observation;
+      if (!this.#containers.isTaken(container.id, owner)) return false;
       this.#metrics.container(this.#containers.complete(container), container.mainPid !== null);
       const { mainPid, cgroupPath } = container;
       if (mainPid !== null && cgroupPath !== null) this.#runsIn(cgroupPath);

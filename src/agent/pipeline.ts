@@ -224,6 +224,7 @@ class RunningPipeline implements Pipeline {
       changed: (record) => this.#sourceChanged(record),
       kill: (id) => this.#ledger.kill(id),
       broke: (error) => this.#broke(error),
+      said: (sentence) => this.#options.report?.(sentence),
     };
   }
 
@@ -377,6 +378,7 @@ class RunningPipeline implements Pipeline {
         metricsView(this.#metrics, this.#latency, this.#ledger, [
           { what: "observations", count: this.#intake.drops },
           { what: "journal", count: this.#keeper.dropped },
+          { what: "runtime-claims", count: this.#identification.contradictions },
         ]),
     };
   }

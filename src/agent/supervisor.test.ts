@@ -96,6 +96,7 @@ function supervised(run: Source["run"]) {
   const owners: FaultOwner[] = [];
   const records: SourceRecord[] = [];
   const broke: unknown[] = [];
+  const said: string[] = [];
   const faults: Faults = {
     within: (owner, call) => {
       owners.push(owner);
@@ -116,10 +117,11 @@ function supervised(run: Source["run"]) {
       },
       changed: (record) => records.push(record),
       broke: (error) => broke.push(error),
+      said: (sentence) => said.push(sentence),
     },
   );
   supervisor.start();
-  return { supervisor, clock, owners, records, broke };
+  return { supervisor, clock, owners, records, broke, said };
 }
 
 const settled = () => setImmediate();
@@ -179,4 +181,16 @@ test("what the program throws when it hears a source is not the source's error",
   await settled();
   assert.deepEqual(broke.map(String), ["Error: the core broke"]);
   assert.equal(supervisor.record.state, "up");
+});
+
+test("what a source lost is said the first time, and counted each time", async () => {
+  const { supervisor, said } = supervised(async ({ lost }) => {
+    for (let times = 0; times < 3; times++) lost(2, "user 1000 claims a container of others");
+    for (let kind = 0; kind < 100; kind++) lost(1, `kind ${kind}`);
+    return new Promise(() => {});
+  });
+  await settled();
+  assert.equal(supervisor.record.lost, 106);
+  assert.equal(said[0], "docker lost evidence: user 1000 claims a container of others.");
+  assert.equal(said.length, 16, "a few kinds");
 });

@@ -10,6 +10,7 @@ const STEADY_MICROSECONDS = 10_000_000;
 /** A source that cannot work here is asked again: a mount or a capability may have come. */
 const UNAVAILABLE_RETRY_MILLISECONDS = 60_000;
 const LOSSES_TOLD_MILLISECONDS = 1_000;
+const LOSSES_SAID = 16;
 const CURSOR_LENGTH_LIMIT = 4096;
 /** A source that was told to let go, and does not, is left to itself: what it says is no longer heard. */
 const LET_GO_MILLISECONDS = 5_000;
@@ -20,6 +21,8 @@ export interface SupervisorHooks {
   saveCursor(source: SourceName, cursor: string): void;
   observe(source: SourceName, observations: readonly SourceObservation[]): void;
   changed(record: SourceRecord): void;
+  /** A sentence for the operator. */
+  said?(sentence: string): void;
   /** What heard the source threw: a fault of the program, not of the source. */
   broke(error: unknown): void;
 }
@@ -36,6 +39,7 @@ export class Supervisor {
   #note = "";
   #settled = false;
   #lossesWait = false;
+  readonly #said = new Set<string>();
   #done: Promise<void> = Promise.resolve();
 
   constructor(source: Source, host: Host, hooks: SupervisorHooks) {
@@ -143,7 +147,7 @@ export class Supervisor {
           this.#blind = null;
           this.#update({ state: "up", reason: null });
         }),
-      lost: (count) => this.#outside(() => this.#lose(count)),
+      lost: (count, what) => this.#outside(() => this.#lose(count, what)),
       saveCursor: (cursor) =>
         hear(() => {
           if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
@@ -174,7 +178,8 @@ export class Supervisor {
     if (!same) this.#hooks.changed(next);
   }
 
-  #lose(count: number): void {
+  #lose(count: number, what: string): void {
+    this.#say(what);
     this.#record = { ...this.#record, lost: this.#record.lost + count };
     this.#tellSoon();
   }
@@ -187,6 +192,13 @@ export class Supervisor {
       this.#lossesWait = false;
       this.#hooks.changed(this.#record);
     });
+  }
+
+  /** What was lost is said when it is lost first, a few kinds a life of the agent: the count goes on. */
+  #say(what: string): void {
+    if (this.#said.has(what) || this.#said.size >= LOSSES_SAID) return;
+    this.#said.add(what);
+    this.#hooks.said?.(`${this.source.name} lost evidence: ${what.slice(0, 300)}.`);
   }
 
   #pause(milliseconds: number): Promise<void> {

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { codeOf, toHostError, wrapped } from "./errors.ts";
-import { type AppendFile, type Files, HostError } from "./host.ts";
+import { type AppendFile, type FileStatus, type Files, HostError } from "./host.ts";
 
 const { O_RDONLY, O_WRONLY, O_NONBLOCK, O_TRUNC, O_APPEND, O_CREAT } = fs.constants;
 
@@ -35,6 +35,8 @@ export function createFiles(): Files {
     openAppend: (file) => wrapped(file, () => openAppend(file)),
     list: (directory) => wrapped(directory, () => list(directory)),
     inode,
+    status: (file) => wrapped(file, () => status(file)),
+    readLink: (file) => wrapped(file, () => fs.readlinkSync(file)),
     exists,
     makeDirectory: (directory, recursive) =>
       wrapped(directory, () => (recursive ? makeTree(directory) : fs.mkdirSync(directory))),
@@ -243,6 +245,13 @@ function restrictMode(file: string, mode: number): void {
 function list(directory: string): { name: string; directory: boolean }[] {
   const entries = fs.readdirSync(directory, { withFileTypes: true });
   return entries.map((entry) => ({ name: entry.name, directory: entry.isDirectory() }));
+}
+
+function status(file: string): FileStatus | null {
+  const found = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (found === undefined) return null;
+  const kind = found.isDirectory() ? "directory" : found.isSymbolicLink() ? "link" : "other";
+  return { uid: found.uid, gid: found.gid, kind, mode: found.mode & 0o7777 };
 }
 
 function inode(file: string): number | null {

@@ -78,6 +78,10 @@ export interface Files {
   list(path: string): readonly { readonly name: string; readonly directory: boolean }[];
   /** Inode number, or `null` when there is no such path. */
   inode(path: string): number | null;
+  /** Of the path itself, links not followed; `null` when there is no such path. */
+  status(path: string): FileStatus | null;
+  /** Where a symbolic link leads, as it is written in it. */
+  readLink(path: string): string;
   /** Whether there is such a path, as far as this process may look. */
   exists(path: string): boolean;
   makeDirectory(path: string, recursive: boolean): void;
@@ -94,6 +98,14 @@ export interface Files {
     changed: (name: string | null) => void,
     failed: (error: HostError) => void,
   ): () => void;
+}
+
+export interface FileStatus {
+  readonly uid: number;
+  readonly gid: number;
+  readonly kind: "directory" | "link" | "other";
+  /** Permissions (07777). */
+  readonly mode: number;
 }
 
 export interface AppendFile {

@@ -98,3 +98,8 @@ function unitName(segments: readonly string[], index: number): string {
   const segment = segments[index] ?? "";
   return segment.startsWith("_") ? segment.slice(1) : segment;
 }
+
+/** Where systemd puts all that a user started (systemd.special(7)), containers of rootless daemons too. */
+export function userSlice(uid: number): string {
+  return `/user.slice/user-${uid}.slice/`;
+}

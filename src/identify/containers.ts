@@ -2,6 +2,7 @@ import type { ContainerFacts, RuntimeObservation, RuntimeSourceName } from "../m
 import type { Identity } from "../model/identity.ts";
 import type { ExitRecord, KillRecord, Visibility } from "../model/record.ts";
 import { type Instant, parseFormattedWall, SECOND } from "../model/time.ts";
+import { believable } from "./claims.ts";
 import { type Entry, goneAt, STAMP_SLACK, tellExit } from "./entry.ts";
 import {
   amend,
@@ -73,6 +74,7 @@ export class Containers {
   #now = 0;
   /** Up to then every kill that the kernel counted is recorded (µs, monotonic). */
   #balancedUntil: number | null = null;
+  #contradictions = 0;
   /** No exit before this (µs, monotonic): what happened while nobody watched must be told first. */
   #tellsFrom: number | null = null;
   /** Kills whose identity may have changed. */
@@ -94,19 +96,32 @@ export class Containers {
   }
 
   /** Takes in what a runtime said, and gives the ids of the containers of which it is news. Never throws. */
-  observe(observation: RuntimeObservation): readonly string[] {
-    const { at, source } = observation;
+  observe(said: RuntimeObservation): readonly string[] {
+    const { at, source, owner } = said;
+    const { observation, contradicts } = believable(said);
+    if (contradicts) this.#contradictions += 1;
     // A runtime's own stamps may be hours off; ours say so by being exact.
+    if (owner !== undefined) return this.#hear(observation);
     if (this.#wallOffset === null || at.uncertaintyMicroseconds === 0) {
       this.#wallOffset = at.wallMicroseconds - at.monotonicMicroseconds;
       this.#settleTold(this.#wallOffset);
     }
-    const changed = this.#inventory.observe(observation, this.#now);
-    for (const entry of changed) this.#touch(entry);
+    const changed = this.#hear(observation);
     if (observation.kind === "list" && this.#inventory.gaps.end(source, at.monotonicMicroseconds)) {
       for (const { kill } of this.#kills.all()) this.#dirty.add(kill.id);
     }
+    return changed;
+  }
+
+  #hear(observation: RuntimeObservation): readonly string[] {
+    const changed = this.#inventory.observe(observation, this.#now);
+    for (const entry of changed) this.#touch(entry);
     return changed.map(({ id }) => id);
+  }
+
+  /** Claims of runtimes that the cgroup of the process contradicts; they were not believed. */
+  get contradictions(): number {
+    return this.#contradictions;
   }
 
   /** What one runtime says of a container, completed by what the others said. */
@@ -117,6 +132,11 @@ export class Containers {
     const cgroupPath = entry.facts.cgroupPath?.value ?? null;
     const pod = podOf(entry.facts);
     return { ...said, runtime, name, image, imageId, pod, cgroupPath, sandbox: entry.sandbox };
+  }
+
+  /** Whether the word of this user (`undefined`: of the machine's daemons) is the one that counts for the container. */
+  isTaken(id: string, owner: number | undefined): boolean {
+    return this.#inventory.byId(id)?.owner === owner;
   }
 
   /** Whether every source that ever had it says that it is no more. */

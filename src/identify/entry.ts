@@ -65,6 +65,8 @@ interface Named {
 /** All that was said about one container, as plain data: sets that may be told in any order and any number of times. */
 export interface Entry {
   readonly id: string;
+  /** The user whose daemon told of it; absent: the machine's own did. */
+  readonly owner?: number;
   readonly facts: Facts;
   starts: readonly Start[];
   endings: readonly Ending[];
@@ -88,9 +90,10 @@ export interface Entry {
   heardAt: number;
 }
 
-export function newEntry(id: string): Entry {
+export function newEntry(id: string, owner: number | undefined): Entry {
   return {
     id,
+    ...(owner !== undefined && { owner }),
     facts: {},
     starts: [],
     endings: [],

@@ -126,7 +126,10 @@ export function containerRecord({ entry, run, path, containerId }: Place): Conta
 
 /** What labels say, completed by what the path says and by what other containers of the same pod say. */
 export function podRecord(inventory: Inventory, { entry, path }: Place): PodRecord | null {
-  const own = entry === null ? null : podOf(entry.facts);
+  const told = entry === null ? null : podOf(entry.facts);
+  // The path is the kernel's word.
+  const isOther = told?.uid && path?.pod && path.pod.uid !== told.uid;
+  const own = isOther ? null : told;
   const uid = own?.uid ?? path?.pod?.uid ?? null;
   const sibling = uid === null || own?.name ? null : siblingPod(inventory, uid);
   if (own === null && uid === null) return null;
@@ -141,7 +144,9 @@ export function podRecord(inventory: Inventory, { entry, path }: Place): PodReco
 }
 
 function siblingPod(inventory: Inventory, uid: string): PodRecord | null {
-  const named = inventory.byPod(uid).filter(({ facts }) => facts.podName !== undefined);
+  const named = inventory
+    .byPod(uid)
+    .filter(({ facts, owner }) => facts.podName !== undefined && owner === undefined);
   named.sort((one, other) => (one.id < other.id ? -1 : 1));
   const [first] = named;
   return first === undefined ? null : podOf(first.facts);

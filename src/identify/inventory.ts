@@ -135,7 +135,8 @@ export class Inventory {
   /** Takes in what was said, heard at `now` (µs, monotonic). Returns the containers of which it says something new. */
   observe(observation: RuntimeObservation, now: number): readonly Entry[] {
     if (observation.kind === "list") return this.#observeList(observation, now);
-    const entry = this.#open(idOf(observation));
+    const entry = this.#open(idOf(observation), observation.owner);
+    if (entry === null) return [];
     const news = this.#tell(entry, observation, now);
     if (!news) return [];
     entry.heardAt = Math.max(entry.heardAt, now);
@@ -152,7 +153,7 @@ export class Inventory {
 
   /** An end that no source told: it must have been, or was told by an earlier process. */
   conclude(id: string, ending: Entry["endings"][number]): void {
-    const entry = this.#open(id);
+    const entry = this.#entries.get(id) ?? this.#new(id, undefined);
     addEnding(entry, ending);
     this.#runs.delete(id);
     this.#evict();
@@ -219,10 +220,18 @@ export class Inventory {
     return changed;
   }
 
-  #open(id: string): Entry {
+  /** `null`: somebody else's word about this container counts more. The machine's daemons come before any user's. */
+  #open(id: string, owner: number | undefined): Entry | null {
     const known = this.#entries.get(id);
-    if (known !== undefined) return known;
-    const entry = newEntry(id);
+    if (known === undefined) return this.#new(id, owner);
+    if (known.owner === owner) return known;
+    if (owner !== undefined) return null;
+    this.#forget(known);
+    return this.#new(id, owner);
+  }
+
+  #new(id: string, owner: number | undefined): Entry {
+    const entry = newEntry(id, owner);
     this.#entries.set(id, entry);
     return entry;
   }

@@ -1,6 +1,6 @@
 import type { KillRecord } from "../model/record.ts";
 import type { Instant } from "../model/time.ts";
-import { type CgroupIdentity, parseCgroupPath } from "./cgroup-path.ts";
+import { type CgroupIdentity, parseCgroupPath, userSlice } from "./cgroup-path.ts";
 import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
 import type { Inventory } from "./inventory.ts";
 import { type Run, runAt, wasSeenAt } from "./runs.ts";
@@ -27,8 +27,9 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
   const text = kill.cgroup.path ?? kill.limit.cgroup;
   const path = text === null ? null : parseCgroupPath(text);
   const time = at.monotonicMicroseconds;
+  const named = path?.container ? inventory.byId(path.container.id) : undefined;
   const entry =
-    (path?.container ? inventory.byId(path.container.id) : undefined) ??
+    (named !== undefined && mayOwn(named, text) ? named : undefined) ??
     (text === null ? undefined : byPath(inventory, text, time, path)) ??
     byMainPid(inventory, kill, path, at) ??
     null;
@@ -42,6 +43,11 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
   };
 }
 
+/** Of a user's container only what happens below that user's slice can be; of the machine's, anything. */
+function mayOwn({ owner }: Entry, path: string | null): boolean {
+  return owner === undefined || path?.startsWith(userSlice(owner)) === true;
+}
+
 /** The container whose cgroup is `path` or the nearest above it; never one above a container that the path itself names. */
 function byPath(
   inventory: Inventory,
@@ -51,7 +57,9 @@ function byPath(
 ): Entry | undefined {
   const top = parsed?.container?.path.length ?? 1;
   for (let one = path; one.length > top; one = one.slice(0, Math.max(0, one.lastIndexOf("/")))) {
-    const owner = inventory.byPath(one).findLast((entry) => isThere(inventory, entry, at));
+    const owner = inventory
+      .byPath(one)
+      .findLast((entry) => mayOwn(entry, path) && isThere(inventory, entry, at));
     if (owner !== undefined) return owner;
   }
   return undefined;
@@ -78,6 +86,7 @@ function byMainPid(
   if (victim.pid === null || path?.container || path?.unit) return undefined;
   const { pid } = victim;
   return inventory.byPid(pid).findLast((entry) => {
+    if (!mayOwn(entry, cgroup.path)) return false;
     if (cgroup.path !== null && entry.facts.cgroupPath !== undefined) return false;
     const run = runAt(inventory.runs(entry), at, pid);
     const gone = goneAt(entry);

@@ -28,18 +28,23 @@ export interface ContainerFacts {
   readonly startedAt: Instant | null;
 }
 
-/** A container exists, or something about it changed: told in full each time. */
-export interface ContainerObservation {
-  readonly kind: "container";
+/** Who says it. */
+interface Teller {
   readonly source: RuntimeSourceName;
+  /** The user whose daemon it is; absent: the machine's own. A user's word counts for cgroups below that user's slice only. */
+  readonly owner?: number;
+}
+
+/** A container exists, or something about it changed: told in full each time. */
+export interface ContainerObservation extends Teller {
+  readonly kind: "container";
   readonly at: Instant;
   readonly container: ContainerFacts;
 }
 
 /** The main process of a container ended; exits of `exec` processes are not told. */
-export interface ExitObservation {
+export interface ExitObservation extends Teller {
   readonly kind: "exit";
-  readonly source: RuntimeSourceName;
   /** When it ended, by the runtime's clock; two sources may tell the same exit with stamps up to a second apart. */
   readonly at: Instant;
   readonly containerId: string;
@@ -51,17 +56,15 @@ export interface ExitObservation {
 }
 
 /** The runtime says that the kernel killed something in this container. Coalesced, without a pid, sometimes false (facts 0.10). */
-export interface OomReportObservation {
+export interface OomReportObservation extends Teller {
   readonly kind: "oom-report";
-  readonly source: RuntimeSourceName;
   readonly at: Instant;
   readonly containerId: string;
 }
 
 /** The container was removed. */
-export interface GoneObservation {
+export interface GoneObservation extends Teller {
   readonly kind: "gone";
-  readonly source: RuntimeSourceName;
   readonly at: Instant;
   readonly containerId: string;
 }
@@ -70,9 +73,8 @@ export interface GoneObservation {
  * All containers this source knows, after it (re)connected: those it told of before and not now are gone. Comes after the
  * `container` observations of the same list.
  */
-export interface ListObservation {
+export interface ListObservation extends Teller {
   readonly kind: "list";
-  readonly source: RuntimeSourceName;
   readonly at: Instant;
   readonly containerIds: readonly string[];
 }

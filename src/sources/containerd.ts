@@ -2,9 +2,10 @@ import type { ContainerdApi } from "./containerd-api.ts";
 import { KnownContainers } from "./containerd-known.ts";
 import { ContainerdWatch } from "./containerd-watch.ts";
 import { type Daemon, followDaemons, forbidden } from "./grpc-daemons.ts";
-import { containerdSockets } from "./grpc-sockets.ts";
+import { containerdSockets, userOf } from "./grpc-sockets.ts";
 import { instantNow } from "./instant.ts";
 import type { Source, SourceContext, SourceOptions } from "./source.ts";
+import { contextFor } from "./user-claims.ts";
 
 /**
  * containerd: which containers there are, when they begin and end, and what it says of OOM kills. All namespaces: pods
@@ -26,9 +27,10 @@ class Memory {
     this.#options = options;
   }
 
-  async run(context: SourceContext) {
-    const { host, stop } = context;
+  async run(program: SourceContext) {
+    const { host, stop } = program;
     const configured = this.#options.sockets?.containerd;
+    const context = contextFor(program, userOf(host, configured));
     const plan = {
       sockets: () => containerdSockets(host, this.#options.procRoot, configured),
       connect: async (socket: string) => {

@@ -2,9 +2,10 @@ import type { HostError } from "../host/host.ts";
 import type { CriApi } from "./cri-api.ts";
 import { type CriKnown, CriWatch } from "./cri-watch.ts";
 import { type Daemon, followDaemons, forbidden } from "./grpc-daemons.ts";
-import { criSockets } from "./grpc-sockets.ts";
+import { criSockets, userOf } from "./grpc-sockets.ts";
 import { instantNow } from "./instant.ts";
 import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
+import { contextFor } from "./user-claims.ts";
 
 /** Exits are told in the order in which we see them; one that was told may be a little younger than one that was not. */
 const CURSOR_SLACK_MICROSECONDS = 10_000_000;
@@ -37,9 +38,10 @@ class Memory {
     for (const watch of this.#watches) watch.hurry();
   }
 
-  async run(context: SourceContext): Promise<SourceEnd> {
-    const { host, stop } = context;
+  async run(program: SourceContext): Promise<SourceEnd> {
+    const { host, stop } = program;
     const configured = this.#options.sockets?.cri;
+    const context = contextFor(program, userOf(host, configured));
     const plan = {
       sockets: () => criSockets(host, this.#options.procRoot, configured),
       connect: async (socket: string) => {

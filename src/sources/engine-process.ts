@@ -9,19 +9,22 @@ import { parseProcCgroup } from "./proc-cgroup.ts";
  *     4:memory:/docker/4c26…               NSpid:	1778	1
  *
  * `there` is the answer, without the process when it is none of this machine: a daemon in a virtual machine tells the pids
- * of its own. `cgroupPath` is the container's, not one below it that its main process made (crun, systemd inside).
+ * of its own. Of a user's daemon (`isUsers`) nothing is guessed: what its process is in tells whether it is believed. `cgroupPath` is the container's, not one below it that its main process made (crun, systemd inside).
  */
 export function lookAt(
   host: Host,
   procRoot: string,
   inspect: DockerInspect,
+  isUsers: boolean,
 ): { readonly there: DockerInspect; readonly cgroupPath: string | null } {
   const { mainPid, id } = inspect;
   if (mainPid === null) return { there: inspect, cgroupPath: null };
   const text = host.files.tryReadText(`${procRoot}/${mainPid}/cgroup`);
   // It may have ended since.
   if (text === null) return { there: inspect, cgroupPath: null };
-  const cgroupPath = pathOf(parseProcCgroup(text)?.path ?? null, id);
+  const whole = parseProcCgroup(text)?.path ?? null;
+  const cgroupPath = pathOf(whole, id);
+  if (isUsers) return { there: inspect, cgroupPath: cgroupPath ?? whole };
   const isOurs = cgroupPath !== null || isFirstOfNamespace(host, procRoot, mainPid);
   return { there: isOurs ? inspect : { ...inspect, mainPid: null }, cgroupPath };
 }

@@ -19,6 +19,8 @@ export interface WatchOptions {
   readonly client: EngineClient;
   readonly memory: EngineMemory;
   readonly procRoot: string;
+  /** An ordinary user's daemon. */
+  readonly isUsers: boolean;
   /** The last event told, wall µs; `null` when there is none. */
   readonly cursor: number | null;
   emit(observations: readonly RuntimeObservation[]): void;
@@ -151,11 +153,11 @@ export class EngineWatch {
   }
 
   async #look(id: string): Promise<Look> {
-    const { client, host, procRoot } = this.#options;
+    const { client, host, procRoot, isUsers } = this.#options;
     const inspect = await client.inspect(id);
     const at = host.clock.wallMicroseconds();
     if (inspect === null) return { inspect, cgroupPath: null, at };
-    const { there, cgroupPath } = lookAt(host, procRoot, inspect);
+    const { there, cgroupPath } = lookAt(host, procRoot, inspect, isUsers);
     return { inspect: there, cgroupPath, at };
   }
 

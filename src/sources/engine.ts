@@ -1,10 +1,11 @@
 import { HostError } from "../host/host.ts";
 import { EngineClient, type EngineDialect } from "./engine-client.ts";
-import { EngineMemory, type EngineName } from "./engine-memory.ts";
-import { findSockets, type UsualPlaces } from "./engine-sockets.ts";
+import { EngineMemory, type EngineName, MAX_CONTAINERS } from "./engine-memory.ts";
+import { type FoundSocket, findSockets, ownedSocket, type UsualPlaces } from "./engine-sockets.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { instantAtWall, instantNow } from "./instant.ts";
 import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
+import { USER_CONTAINERS_LIMIT, UserClaims } from "./user-claims.ts";
 
 /** What tells one daemon with the Docker Engine API from another. */
 export interface EngineKind {
@@ -37,6 +38,8 @@ interface Daemon {
   readonly memory: EngineMemory;
   /** The last event told, wall µs. */
   cursor: number | null;
+  /** What of it is believed; `null`: it is the machine's own. */
+  readonly claims: UserClaims | null;
 }
 
 class EngineSource {
@@ -67,7 +70,8 @@ class EngineSource {
   async run(): Promise<SourceEnd> {
     const { stop } = this.#context;
     const sockets = this.#sockets();
-    if (sockets.length === 0) return this.#absent(this.#kind.places.system[0] ?? "");
+    if (sockets.length === 0)
+      return this.#absent(this.#configured ?? this.#kind.places.system[0] ?? "");
     const stopped = new Promise<SourceEnd>((resolve) => {
       stop.addEventListener("abort", () => resolve({ kind: "stopped" }), { once: true });
       if (stop.aborted) resolve({ kind: "stopped" });
@@ -80,14 +84,22 @@ class EngineSource {
     }
   }
 
-  #sockets(): string[] {
-    const override = this.#options.sockets?.[this.#kind.name];
-    if (override !== undefined) return [override];
-    return findSockets(this.#context.host, this.#options, this.#kind.places);
+  get #configured(): string | undefined {
+    return this.#options.sockets?.[this.#kind.name];
   }
 
-  async #follow(sockets: readonly string[]): Promise<SourceEnd> {
-    const failures = (await Promise.all(sockets.map((one) => this.#join(one)))).flat();
+  #sockets(): FoundSocket[] {
+    const { host } = this.#context;
+    if (this.#configured === undefined) return findSockets(host, this.#options, this.#kind.places);
+    const socket = ownedSocket(host, "", this.#configured);
+    if (socket !== null) return [socket];
+    const message = "is in a directory that others may write";
+    throw new HostError("EPERM", this.#configured, message);
+  }
+
+  async #follow(sockets: readonly FoundSocket[]): Promise<SourceEnd> {
+    const own = sockets.filter(({ uid }) => uid === null);
+    const failures = (await Promise.all(own.map((one) => this.#join(one)))).flat();
     if (this.#context.stop.aborted) return { kind: "stopped" };
     // One that was there is waited for; a socket that a daemon left behind long ago is not.
     const missed = failures.find(({ socket }) => this.#daemons.has(socket));
@@ -99,21 +111,40 @@ class EngineSource {
     this.#list();
     this.#isUp = true;
     this.#context.up(this.#note());
-    this.#lookAgain();
+    // Users' daemons are listened to besides: they must not keep us from the machine's.
+    const users = sockets.filter(({ uid }) => uid !== null);
+    this.#joinAll(users).finally(() => this.#lookAgain());
     return this.#broken.promise;
   }
 
-  /** Follows one daemon, if it lets us; one that breaks later ends all of this, and all are tried anew. */
-  async #join(socket: string): Promise<Failure[]> {
-    const watch = this.#watch(socket);
+  async #joinAll(sockets: readonly FoundSocket[]): Promise<void> {
+    const failures = await Promise.all(sockets.map((socket) => this.#join(socket)));
+    if (!this.#context.stop.aborted && failures.flat().length < sockets.length) this.#list();
+  }
+
+  /**
+   * Follows one daemon, if it lets us. When the machine's own breaks later, all of this ends and all are tried anew; a user's is left
+   * alone until they are looked for again.
+   */
+  async #join({ path: socket, uid }: FoundSocket): Promise<Failure[]> {
+    const watch = this.#watch(socket, uid);
     this.#watches.set(socket, watch);
-    try {
-      await watch.start();
-      watch.ended.catch((error: unknown) => this.#broken.reject(error));
-      return [];
-    } catch (error) {
+    const leave = () => {
       watch.close();
       this.#watches.delete(socket);
+    };
+    try {
+      await watch.start();
+      watch.ended.catch((error: unknown) => {
+        if (uid === null) return this.#broken.reject(error);
+        leave();
+        this.#daemons.delete(socket);
+        const code = error instanceof HostError ? error.code : "EPROTO";
+        if (!this.#context.stop.aborted) this.#context.lost(1, `${socket} broke off (${code})`);
+      });
+      return [];
+    } catch (error) {
+      leave();
       return [{ socket, error }];
     }
   }
@@ -121,27 +152,36 @@ class EngineSource {
   /** A user may start a daemon of his own at any time. */
   #lookAgain(): void {
     this.#cancelLook = this.#context.host.clock.after(LOOK_AGAIN_MILLISECONDS, async () => {
-      const fresh = this.#sockets().filter((socket) => !this.#watches.has(socket));
-      const failures = await Promise.all(fresh.map((socket) => this.#join(socket)));
-      if (this.#context.stop.aborted) return;
-      if (failures.flat().length < fresh.length) this.#list();
-      this.#lookAgain();
+      await this.#joinAll(this.#sockets().filter(({ path }) => !this.#watches.has(path)));
+      if (!this.#context.stop.aborted) this.#lookAgain();
     });
   }
 
-  #watch(socket: string): EngineWatch {
-    const { host, stop, emit, lost } = this.#context;
-    const daemon = this.#daemons.get(socket) ?? {
-      memory: new EngineMemory(this.#kind.name, (wall) => instantAtWall(host.clock, wall)),
+  #daemon(socket: string, uid: number | null): Daemon {
+    const known = this.#daemons.get(socket);
+    if (known !== undefined && (known.claims === null) === (uid === null)) return known;
+    const { host, lost } = this.#context;
+    const limit = uid === null ? MAX_CONTAINERS : USER_CONTAINERS_LIMIT;
+    const instant = (wall: number) => instantAtWall(host.clock, wall);
+    return {
+      memory: new EngineMemory(this.#kind.name, instant, limit),
       cursor: this.#cursors[socket] ?? null,
+      claims: uid === null ? null : new UserClaims(uid, lost),
     };
+  }
+
+  #watch(socket: string, uid: number | null): EngineWatch {
+    const { host, stop, emit, lost } = this.#context;
+    const daemon = this.#daemon(socket, uid);
     return new EngineWatch({
       host,
       client: new EngineClient(host, this.#kind.dialect, socket, stop),
       memory: daemon.memory,
       procRoot: this.#options.procRoot,
+      isUsers: uid !== null,
       cursor: daemon.cursor,
-      emit: (observations) => {
+      emit: (said) => {
+        const observations = daemon.claims?.believed(said) ?? said;
         if (observations.length > 0 && !stop.aborted) emit(observations);
       },
       lost: (count, what) => lost(count, what),
@@ -159,7 +199,8 @@ class EngineSource {
   /** All containers of all daemons: one that is not there is gone. */
   #list(): void {
     const { host, emit } = this.#context;
-    const containerIds = [...this.#daemons.values()].flatMap(({ memory }) => memory.ids);
+    const all = [...this.#daemons.values()];
+    const containerIds = all.flatMap(({ memory, claims }) => claims?.ids ?? memory.ids);
     const at = instantNow(host.clock);
     emit([{ kind: "list", source: this.#kind.name, at, containerIds }]);
   }
@@ -189,7 +230,7 @@ class EngineSource {
   }
 
   #absent(socket: string): SourceEnd {
-    const known = [...this.#daemons.keys()][0];
+    const known = [...this.#daemons].find(([, { claims }]) => claims === null)?.[0];
     // It was there and will be again: tried soon, not in a minute.
     if (known !== undefined) throw new HostError("ENOENT", known, `there is no ${known} now`);
     const reason = `there is no ${socket}`;

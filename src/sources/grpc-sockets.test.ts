@@ -45,10 +45,15 @@ test("one socket under two names is one daemon", () => {
   ]);
 });
 
-test("a rootless containerd is found in its own mount namespace", () => {
+test("a rootless containerd is found in its own mount namespace, by its own user alone", () => {
   const inside = "/host/proc/4219/root/run/containerd/containerd.sock";
-  const host = machine({ [inside]: 9 }, { "1000": "4219\n", "1001": "x", "..": "1" });
-  assert.deepEqual(containerdSockets(host, "/host/proc", undefined), [inside]);
+  const host = machine({ [inside]: 9 }, { "1000": "4219\n", "1001": "4219" });
+  const process = { uid: 1000, gid: 1000, kind: "directory" as const, mode: 0o555 };
+  const files = { ...host.files, status: () => process };
+  const as = (uid: number) => containerdSockets({ ...host, files, uid }, "/host/proc", undefined);
+  assert.deepEqual(as(1000), [inside]);
+  assert.deepEqual(as(1001), [], "the pid that this user wrote is another's process");
+  assert.deepEqual(as(0), [], "root enters no user's namespace");
 });
 
 test("in a container the host's files are looked at beside its /proc, and through its process 1", () => {

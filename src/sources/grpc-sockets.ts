@@ -1,5 +1,5 @@
-import type { Files, Host } from "../host/host.ts";
-import { hostRoots } from "./engine-sockets.ts";
+import { type Files, type Host, HostError } from "../host/host.ts";
+import { type FoundSocket, hostRoots, ownedSocket } from "./engine-sockets.ts";
 
 /** Where containerd listens: by itself, in k3s and RKE2 (and Rancher Desktop), k0s, MicroK8s, and as Docker's own. */
 const CONTAINERD: readonly string[] = [
@@ -25,8 +25,16 @@ export function containerdSockets(
   if (configured !== undefined) return distinct(host.files, [configured]);
   return nearest(host.files, procRoot, (root) => [
     ...CONTAINERD.map((path) => root + path),
-    ...rootlessSockets(host, procRoot, root),
+    ...ownRootlessSockets(host, procRoot, root),
   ]);
+}
+
+/** The user who decides what answers at a socket that was named; `null`: the machine. */
+export function userOf(host: Host, configured: string | undefined): number | null {
+  if (configured === undefined) return null;
+  const socket: FoundSocket | null = ownedSocket(host, "", configured);
+  if (socket !== null) return socket.uid;
+  throw new HostError("EPERM", configured, "is in a directory that others may write");
 }
 
 /** Sockets that may speak CRI: containerd's, but for Docker's own and rootless ones, CRI-O's and cri-dockerd's. */
@@ -68,21 +76,13 @@ function inodeOf(files: Files, path: string): number | string | null {
 
 /**
  * A rootless containerd listens at the usual place of its own mount namespace; rootlesskit writes the pid of a process in
- * it to `/run/user/UID/containerd-rootless/child_pid`.
+ * it to `/run/user/UID/containerd-rootless/child_pid`. Only of the user we are ourselves: through another's namespace we would open
+ * whatever that user put there.
  */
-function rootlessSockets({ files }: Host, procRoot: string, root: string): string[] {
-  return usersIn(files, root).flatMap((user) => {
-    const text = files.tryReadText(`${root}/run/user/${user}/containerd-rootless/child_pid`);
-    const pid = /^(\d{1,7})\s*$/.exec(text ?? "")?.[1];
-    return pid === undefined ? [] : [`${procRoot}/${pid}/root/run/containerd/containerd.sock`];
-  });
-}
-
-function usersIn(files: Files, root: string): string[] {
-  try {
-    const names = files.list(`${root}/run/user`).map(({ name }) => name);
-    return names.filter((name) => /^\d{1,10}$/.test(name)).slice(0, 100);
-  } catch {
-    return [];
-  }
+function ownRootlessSockets({ files, uid }: Host, procRoot: string, root: string): string[] {
+  if (uid <= 0) return [];
+  const text = files.tryReadText(`${root}/run/user/${uid}/containerd-rootless/child_pid`);
+  const pid = /^(\d{1,7})\s*$/.exec(text ?? "")?.[1];
+  if (pid === undefined || files.status(`${procRoot}/${pid}`)?.uid !== uid) return [];
+  return [`${procRoot}/${pid}/root/run/containerd/containerd.sock`];
 }
