@@ -5,6 +5,7 @@
  */
 import { Agent, get } from "node:http";
 import { connect, type Socket } from "node:net";
+import { setPriority } from "node:os";
 
 export interface CrowdReport {
   readonly pages: number;
@@ -14,6 +15,7 @@ export interface CrowdReport {
   readonly slowestPageMilliseconds: number;
 }
 
+setPriority(0);
 const [port = 0, pagers = 0, idle = 0, tricklers = 0] = process.argv.slice(2).map(Number);
 const agent = new Agent({ keepAlive: true, maxSockets: pagers });
 const RETURN_MILLISECONDS = 1_000;

@@ -1,5 +1,4 @@
 import { type Pipeline, startPipeline } from "../agent/pipeline.ts";
-import type { HttpAddress } from "../host/http-listen.ts";
 import { type HttpSink, startHttp } from "../sinks/http.ts";
 import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createStore, STORE_FILE, type Store } from "../sinks/store.ts";
@@ -9,6 +8,7 @@ import { localOffsetMinutes } from "./console.ts";
 import { atMost, Breakdown } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
 import { CliError, type ExitStatus, messageOf } from "./errors.ts";
+import { type Listening, listenOptions } from "./listen.ts";
 import { flagOption, type RawOptions, requiredNumber, textOption } from "./options.ts";
 import { prepareStateDirectory } from "./state-directory.ts";
 import { lockState } from "./state-lock.ts";
@@ -21,13 +21,14 @@ const DAY_MICROSECONDS = 86_400_000_000;
 
 /** `oomwitness agent`: the daemon, until a signal ends it. */
 export async function run(context: Context, options: RawOptions): Promise<ExitStatus> {
+  const listening = listenOptions(options, context.host);
   const directory = stateDirectory(context, options);
   prepareStateDirectory(context.host, directory, (sentence) =>
     context.console.error(`oomwitness: ${sentence}`),
   );
   const unlock = lockState(context.host, directory, context.pid);
   try {
-    await new Agent(context, options, directory).run();
+    await new Agent(context, options, { directory, listening }).run();
   } finally {
     unlock();
   }
@@ -38,16 +39,22 @@ class Agent {
   readonly #context: Context;
   readonly #options: RawOptions;
   readonly #directory: string;
+  readonly #listening: Listening;
   #store: Store | null = null;
   #terminal: TerminalSink | null = null;
   #pipeline: Pipeline | null = null;
   #http: HttpSink | null = null;
   readonly #breakdown: Breakdown;
 
-  constructor(context: Context, options: RawOptions, directory: string) {
+  constructor(
+    context: Context,
+    options: RawOptions,
+    { directory, listening }: { readonly directory: string; readonly listening: Listening },
+  ) {
     this.#context = context;
     this.#options = options;
     this.#directory = directory;
+    this.#listening = listening;
     this.#breakdown = new Breakdown(context.host);
   }
 
@@ -127,10 +134,10 @@ class Agent {
   }
 
   async #listen(view: AgentView): Promise<HttpSink> {
-    const at = listenOption(this.#options);
     try {
       return await startHttp({
-        at,
+        at: this.#listening.at,
+        token: this.#listening.token,
         view,
         log: this.#store,
         clock: this.#context.host.clock,
@@ -152,18 +159,6 @@ class Agent {
     if (this.#terminal === null) this.#context.console.error(`oomwitness: ${sentence}`);
     else this.#terminal.say(sentence);
   }
-}
-
-function listenOption(options: RawOptions): HttpAddress {
-  const value = options["listen"];
-  if (isAddress(value)) return value;
-  throw new CliError("E_USAGE", "--listen needs ADDRESS:PORT, such as 127.0.0.1:9137.");
-}
-
-/** What `parseListen` gave passes through commander, which does not say so. */
-function isAddress(value: unknown): value is HttpAddress {
-  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
-  return value.kind === "tcp" || value.kind === "unix";
 }
 
 function storeProblem(store: Store | null): string | null {

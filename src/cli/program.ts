@@ -79,10 +79,23 @@ const owners = [
   ),
 ];
 const listen = () =>
-  new Option("--listen <address:port>", "where metrics and the API are served")
+  new Option(
+    "--listen <address>",
+    "where metrics and the API are served: ADDRESS:PORT or unix:PATH",
+  )
     .env("OOMWITNESS_LISTEN")
     .argParser(parseListen)
     .default({ kind: "tcp", address: "127.0.0.1", port: 9137 }, "127.0.0.1:9137");
+const access = [
+  () =>
+    new Option(
+      "--token-file <path>",
+      "file with the token that clients must send; needed to listen on an address that others reach",
+    )
+      .env("OOMWITNESS_TOKEN_FILE")
+      .argParser(parsePath),
+  text("--open", "listen without a token also where others can read everything", "OOMWITNESS_OPEN"),
+];
 const seconds = (flags: string, about: string, env: string) => () =>
   new Option(flags, about).env(env).argParser(parseSeconds);
 
@@ -120,10 +133,14 @@ const PLANS: readonly CommandPlan[] = [
     summary: "run the daemon: records, metrics, API, state on disk",
     about:
       "Records every OOM kill of this machine exactly once, also across restarts, and serves metrics and an API. On a terminal it shows the live view as well.",
-    example: ["oomwitness agent", "oomwitness agent --listen 0.0.0.0:9137 --keep-days 90"],
+    example: [
+      "oomwitness agent",
+      "oomwitness agent --listen :9137 --token-file /etc/oomwitness/token",
+    ],
     options: [
       stateDir,
       listen,
+      ...access,
       text(
         "--no-compat-metrics",
         "leave out container_ooms, container_restarts and container_last_exit_code",

@@ -7,7 +7,7 @@ const FILE_MODE = 0o640;
 const WITHHELD = 0o027;
 
 /** Names of what the agent keeps, with what it set aside and what it was just writing. */
-const OWN = /^(?:oomwitness\.db|journal\.jsonl|checkpoint\.json|agent\.lock|\.doctor)(?:[.-].*)?$/;
+const OWN = /^(?:oomwitness\.db|journal\.|checkpoint\.|agent\.lock|\.doctor)/;
 
 /**
  * Makes the state directory, and takes from it and from its files what an earlier version or a hand gave to others. A

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import type http from "node:http";
 import net from "node:net";
+import { dirname } from "node:path";
 import { codeOf, toHostError } from "./errors.ts";
 import { HostError } from "./host.ts";
 
@@ -64,6 +65,10 @@ function started(server: http.Server, at: HttpAddress, begin: () => void): Promi
 
 /** A socket that an agent left when it was killed is taken away; one on which somebody listens, or another file, is not. */
 async function clearSocket(path: string): Promise<void> {
+  // libuv says EACCES of a bind(2) that failed with ENOENT.
+  if (!fs.statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) {
+    throw listenError(new HostError("ENOENT", path, ""), { kind: "unix", path });
+  }
   const found = fs.lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) {
@@ -74,7 +79,7 @@ async function clearSocket(path: string): Promise<void> {
     );
   }
   if (await somebodyListens(path))
-    throw listenError({ code: "EADDRINUSE" }, { kind: "unix", path });
+    throw listenError(new HostError("EADDRINUSE", path, ""), { kind: "unix", path });
   removeSocket(path, found.ino);
 }
 

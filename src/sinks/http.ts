@@ -20,6 +20,7 @@ import {
   PLAIN,
   textReply,
 } from "./http-reply.ts";
+import { refuseStranger } from "./http-token.ts";
 import { createMemoryLog } from "./memory-log.ts";
 import {
   type CompatOptions,
@@ -39,6 +40,8 @@ export interface HttpOptions {
   readonly clock: Clock;
   /** Names besides localhost under which a loopback server may be asked (a proxy in front of it). */
   readonly allowedHosts?: readonly string[];
+  /** What clients must send as `Authorization: Bearer …`; `null` when they need nothing. */
+  readonly token?: (() => string) | null;
   /** Metrics under the names of other programs. */
   readonly compat?: CompatOptions;
   /** What else was dropped and belongs in `oomwitness_dropped_total`. */
@@ -117,7 +120,13 @@ function createHandler(parts: Parts): (request: HttpRequest) => HttpReply {
   const { options } = parts;
   const guard = { at: options.at, allowedHosts: options.allowedHosts ?? [] };
   const routes = createRoutes(parts);
-  return (request) => refuseForeign(request, guard) ?? dispatch(parts, routes, request);
+  const { token } = options;
+  const ready = () => options.view.ready() && (options.notReady?.() ?? null) === null;
+  const tokens = token === undefined || token === null ? null : { token, ready };
+  return (request) =>
+    refuseForeign(request, guard) ??
+    refuseStranger(request, tokens) ??
+    dispatch(parts, routes, request);
 }
 
 function createRoutes({ options, log, events, drops }: Parts): ReadonlyMap<string, Route> {
