@@ -15,6 +15,8 @@ export interface SqliteDatabase {
   prepare(sql: string): SqliteStatement;
   /** Runs `work` in one write transaction; rolls back when it throws. */
   transaction(work: () => void): void;
+  /** Makes `call` a function of SQL. It must not throw. */
+  define(name: string, call: (...values: readonly unknown[]) => SqliteValue): void;
   /** The value of the first column of the first row as an integer; 0 when there is none. */
   integer(sql: string): number;
   /** Idempotent. */
@@ -96,6 +98,8 @@ function wrapDatabase(inner: nodeSqlite.DatabaseSync, path: string): SqliteDatab
     exec,
     prepare,
     transaction: (work) => inTransaction(exec, work),
+    define: (name, call) =>
+      guarded(path, () => inner.function(name, { deterministic: true, varargs: true }, call)),
     integer: (sql) => {
       const row = prepare(sql).get();
       const value = row === null ? null : Object.values(row)[0];
@@ -186,6 +190,16 @@ export function walSizeBytes(path: string): number | null {
   }
 }
 
+/** Bytes of a file; 0 when it is missing or may not be looked at. */
+export function fileSizeBytes(path: string): number {
+  return fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Which file the path names; `null` when none. */
+export function inodeOf(path: string): number | null {
+  return fs.statSync(path, { throwIfNoEntry: false })?.ino ?? null;
+}
+
 /** Waits until the disk has the write-ahead log beside a database; SQLite itself waits for it only now and then (NORMAL). */
 export function syncWal(path: string): void {
   const wal = `${path}-wal`;
@@ -219,5 +233,35 @@ function whyNotOpened(path: string): string | null {
     return null;
   } catch (error) {
     return toHostError(error, path).code;
+  }
+}
+
+/** The bytes of a file in pieces, each beginning with the last `overlap` bytes of the one before; none when it is missing. */
+export function* chunksOf(path: string, bytes: number, overlap: number): Generator<Uint8Array> {
+  const descriptor = openIfThere(path);
+  if (descriptor === null) return;
+  try {
+    const buffer = Buffer.allocUnsafe(bytes + overlap);
+    let kept = 0;
+    for (;;) {
+      const count = wrapped(path, () => fs.readSync(descriptor, buffer, kept, bytes, null));
+      if (count === 0) return;
+      const end = kept + count;
+      yield buffer.subarray(0, end);
+      kept = Math.min(overlap, end);
+      buffer.copy(buffer, 0, end - kept, end);
+    }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    return fs.openSync(path, fs.constants.O_RDONLY);
+  } catch (error) {
+    const failure = toHostError(error, path);
+    if (failure.code !== "ENOENT") throw failure;
+    return null;
   }
 }

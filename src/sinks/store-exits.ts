@@ -61,13 +61,15 @@ export function addOwner(conditions: Conditions, { container, pod, namespace }: 
 
 const EXITS: PageSource = { table: "exits", key: "sequence", cursorOf };
 
-export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
+export function exitPage(database: SqliteDatabase, query: ExitQuery, sound: string): ExitPage {
   const limit = pageLimit(query);
   const conditions = conditionsOf(query);
   const order = "ORDER BY at DESC, sequence DESC";
   const found = `SELECT sequence FROM exits ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(`SELECT at, sequence, json FROM exits WHERE sequence IN (${found}) ${order}`)
+    .prepare(
+      `SELECT at, sequence, CASE WHEN ${sound} THEN json END AS json FROM exits WHERE sequence IN (${found}) ${order}`,
+    )
     .all(...conditions.values);
   const page = rows.slice(0, limit);
   return {
@@ -76,8 +78,8 @@ export function exitPage(database: SqliteDatabase, query: ExitQuery): ExitPage {
   };
 }
 
-export function exitTexts(database: SqliteDatabase, query: ExitQuery): TextPage {
-  return textPage(database, EXITS, conditionsOf(query), pageLimit(query));
+export function exitTexts(database: SqliteDatabase, query: ExitQuery, sound: string): TextPage {
+  return textPage(database, EXITS, conditionsOf(query), pageLimit(query), sound);
 }
 
 function pageLimit({ limit }: ExitQuery): number {

@@ -3,17 +3,8 @@ import type { SqliteDatabase } from "../host/sqlite.ts";
 import type { ExplainedKill, Explanation } from "../model/explanation.ts";
 import type { KillRecord } from "../model/record.ts";
 import type { KillStory } from "./sink.ts";
-import {
-  fits,
-  flag,
-  listOf,
-  number,
-  oneOf,
-  orNull,
-  parsedJson,
-  shape,
-  text,
-} from "./stored-shape.ts";
+import { sealStory, storyOf } from "./store-seal.ts";
+import { fits, flag, listOf, number, oneOf, orNull, shape, text } from "./stored-shape.ts";
 
 const TEXTS = listOf(text);
 
@@ -51,9 +42,9 @@ const EXPLANATION = shape({
   rankingAgrees: orNull(flag),
 });
 
-/** An explanation as the store keeps it; `null` when it is not one. */
-export function parseExplanation(json: unknown): Explanation | null {
-  const value = parsedJson(json);
+/** The explanation of this kill as the store keeps it; `null` when it is not one. */
+export function parseExplanation(text: unknown, id: string): Explanation | null {
+  const value = storyOf(text, id);
   return isExplanation(value) ? value : null;
 }
 
@@ -70,7 +61,7 @@ export function createStoryWriter(
     if (stories.length === 0) return;
     database.transaction(() => {
       for (const { record, explanation } of stories) {
-        update.run(JSON.stringify(explanation), record.id);
+        update.run(sealStory(record.id, explanation), record.id);
       }
     });
   };
@@ -78,7 +69,7 @@ export function createStoryWriter(
 
 export function findExplanation(database: SqliteDatabase, id: string): Explanation | null {
   const row = database.prepare("SELECT explanation FROM kills WHERE id = ?").get(id);
-  return parseExplanation(row?.["explanation"]);
+  return parseExplanation(row?.["explanation"], id);
 }
 
 /** A kill with its story: the one that was made when it happened, or what its record alone tells. */

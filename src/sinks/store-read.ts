@@ -26,6 +26,7 @@ import {
   OWNERS_VERSION,
   SCHEMA_VERSION,
 } from "./store-schema.ts";
+import { soundSql } from "./store-seal.ts";
 import { NO_TEXTS, type PageSource, type TextPage, textPage } from "./store-texts.ts";
 
 export interface KillQuery {
@@ -93,20 +94,18 @@ const AMBIGUOUS_LIMIT = 10;
 
 /** The questions, asked of an open database whose schema is ours. */
 export function createQueries(database: SqliteDatabase): RecordLog {
+  const sound = soundSql(database);
+  const events = `SELECT sequence, type, CASE WHEN ${sound} THEN json END AS json FROM events
+    WHERE sequence > ? ORDER BY sequence LIMIT ?`;
   return {
-    kills: (query) => killPage(database, query),
-    kill: (idOrPrefix) => findKill(database, idOrPrefix),
-    exits: (query) => exitPage(database, query),
-    killTexts: (query) => textPage(database, KILLS, conditionsOf(query), pageLimit(query)),
-    exitTexts: (query) => exitTexts(database, query),
+    kills: (query) => killPage(database, query, sound),
+    kill: (idOrPrefix) => findKill(database, idOrPrefix, sound),
+    exits: (query) => exitPage(database, query, sound),
+    killTexts: (query) => textPage(database, KILLS, conditionsOf(query), pageLimit(query), sound),
+    exitTexts: (query) => exitTexts(database, query, sound),
     explanation: (id) => findExplanation(database, id),
     eventsAfter: (sequence, limit) =>
-      database
-        .prepare(
-          "SELECT sequence, type, json FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
-        )
-        .all(sequence, limit)
-        .flatMap(eventOf),
+      database.prepare(events).all(sequence, limit).flatMap(eventOf),
     lastSequence: () =>
       Math.max(
         database.integer("SELECT value FROM meta WHERE key = 'last_sequence'"),
@@ -117,13 +116,15 @@ export function createQueries(database: SqliteDatabase): RecordLog {
 
 const KILLS: PageSource = { table: "kills", key: "id", cursorOf };
 
-function killPage(database: SqliteDatabase, query: KillQuery): KillPage {
+function killPage(database: SqliteDatabase, query: KillQuery, sound: string): KillPage {
   const limit = pageLimit(query);
   const conditions = conditionsOf(query);
   const order = "ORDER BY at DESC, id DESC";
   const found = `SELECT rowid FROM kills ${conditions.where} ${order} LIMIT ${limit + 1}`;
   const rows = database
-    .prepare(`SELECT at, id, json FROM kills WHERE rowid IN (${found}) ${order}`)
+    .prepare(
+      `SELECT at, id, CASE WHEN ${sound} THEN json END AS json FROM kills WHERE rowid IN (${found}) ${order}`,
+    )
     .all(...conditions.values);
   const page = rows.slice(0, limit);
   return {
@@ -166,25 +167,27 @@ function positionOf(row: SqliteRow): KillCursor | null {
   return typeof at === "number" && typeof id === "string" ? { at, id } : null;
 }
 
-function findKill(database: SqliteDatabase, idOrPrefix: string): KillLookup {
-  const exact = database.prepare("SELECT json FROM kills WHERE id = ?").get(idOrPrefix);
-  if (exact !== null) return lookupOf(exact);
+function findKill(database: SqliteDatabase, idOrPrefix: string, sound: string): KillLookup {
+  const json = `CASE WHEN ${sound} THEN json END AS json`;
+  const exact = database.prepare(`SELECT ${json} FROM kills WHERE id = ?`).get(idOrPrefix);
+  if (exact !== null) return lookupOf(exact, idOrPrefix);
   if (idOrPrefix === "") return { kind: "none" };
   // Ids sort by their bytes: all that begin with the prefix lie in this range.
   const rows = database
     .prepare(
-      `SELECT id, json FROM kills WHERE id >= ? AND id < ? ORDER BY id LIMIT ${AMBIGUOUS_LIMIT}`,
+      `SELECT id, ${json} FROM kills WHERE id >= ? AND id < ? ORDER BY id LIMIT ${AMBIGUOUS_LIMIT}`,
     )
     .all(idOrPrefix, `${idOrPrefix}\u{10ffff}`);
   const [first, second] = rows;
   if (first === undefined) return { kind: "none" };
-  if (second === undefined) return lookupOf(first);
+  if (second === undefined) return lookupOf(first, idOrPrefix);
   return { kind: "ambiguous", ids: rows.map(({ id }) => String(id)) };
 }
 
-function lookupOf({ json }: SqliteRow): KillLookup {
+function lookupOf({ json }: SqliteRow, idOrPrefix: string): KillLookup {
   const record = parseKillRecord(json);
-  return record === null ? { kind: "none" } : { kind: "found", record };
+  // A damaged row may stand under another's id.
+  return record?.id.startsWith(idOrPrefix) ? { kind: "found", record } : { kind: "none" };
 }
 
 function eventOf(row: SqliteRow): StoredEvent[] {

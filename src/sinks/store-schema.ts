@@ -90,14 +90,39 @@ WHERE type = 'exit' AND sequence IN (SELECT sequence FROM exits);
 CREATE UNIQUE INDEX exits_id ON exits (id);
 `;
 
+/**
+ * A seal beside each record, and how many rows each table has and up to where the stream goes, each number twice and once with
+ * the other sign: so that changed records are known and rows that damage takes away are missed.
+ */
+const VERSION_5 = `
+ALTER TABLE events ADD COLUMN seal TEXT;
+ALTER TABLE kills ADD COLUMN seal TEXT;
+ALTER TABLE exits ADD COLUMN seal TEXT;
+INSERT INTO meta SELECT 'last_sequence_again', -value FROM meta WHERE key = 'last_sequence';
+${["events", "kills", "exits"].map(countedTable).join("")}`;
+
+function countedTable(table: string): string {
+  const count = (sign: string) => `UPDATE meta SET
+    value = value ${sign} CASE key WHEN '${table}' THEN 1 ELSE -1 END
+    WHERE key IN ('${table}', '${table}_again');`;
+  return `
+INSERT INTO meta SELECT '${table}', count(*) FROM ${table};
+INSERT INTO meta SELECT '${table}_again', -count(*) FROM ${table};
+CREATE TRIGGER ${table}_added AFTER INSERT ON ${table} BEGIN ${count("+")} END;
+CREATE TRIGGER ${table}_taken AFTER DELETE ON ${table} BEGIN ${count("-")} END;
+`;
+}
+
 /** Migration N takes a file from `user_version` N to N + 1. Never edit one that was released; append. */
-const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 /** From this version on the store knows owners and exits. */
 export const OWNERS_VERSION = 2;
 /** From this version on it keeps explanations. */
 export const EXPLANATIONS_VERSION = 3;
+/** From this version on it counts its rows. */
+const COUNTS_VERSION = 5;
 
 /** Brings a file opened for writing to this program's schema. */
 export function prepareForWriting(database: SqliteDatabase): void {
@@ -111,6 +136,10 @@ export function prepareForWriting(database: SqliteDatabase): void {
   database.exec("PRAGMA wal_autocheckpoint = 4096");
   database.exec("PRAGMA cache_size = -1024");
   const version = database.integer("PRAGMA user_version");
+  // The header's number stands beside a copy of it: damage must not look like a newer version, or an older one.
+  const copied = database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'") > 0;
+  const copy = copied ? database.integer("SELECT value FROM meta WHERE key = 'schema'") : 0;
+  if (copy !== 0 && copy !== version) throw damaged(database.path, "its schema is not known");
   if (version > SCHEMA_VERSION) throw newerSchema(database.path, version);
   for (let next = version; next < SCHEMA_VERSION; next += 1) migrate(database, next);
 }
@@ -119,7 +148,14 @@ function migrate(database: SqliteDatabase, version: number): void {
   database.transaction(() => {
     database.exec(MIGRATIONS[version] ?? "");
     database.exec(`PRAGMA user_version = ${version + 1}`);
+    if (version + 1 < COUNTS_VERSION) return;
+    database.exec(`INSERT OR REPLACE INTO meta VALUES ('schema', ${version + 1})`);
   });
+}
+
+/** The file is not what was written. */
+export function damaged(path: string, what: string): HostError {
+  return new HostError("SQLITE_CORRUPT", path, what);
 }
 
 export function newerSchema(path: string, version: number): HostError {

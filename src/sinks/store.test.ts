@@ -269,10 +269,15 @@ test("retention by size: the file shrinks below its limit and the newest kills s
     assert.ok(fs.statSync(file).size <= limit + 2 * 1024 * 1024, `${fs.statSync(file).size} bytes`);
   }));
 
-const DAMAGES: readonly [string, (file: string) => void][] = [
-  ["not a database", (file) => fs.writeFileSync(file, "this is not a database, ".repeat(400))],
-  ["a page of noise", (file) => overwrite(file, 4_096, 4 * 4_096)],
-  ["half of it missing", (file) => fs.truncateSync(file, Math.floor(fs.statSync(file).size / 2))],
+/** The last: kills that are saved at least. */
+const DAMAGES: readonly [string, (file: string) => void, number][] = [
+  ["not a database", (file) => fs.writeFileSync(file, "this is not a database, ".repeat(400)), 0],
+  ["a page of noise", (file) => overwrite(file, 4_096, 4 * 4_096), 2_000],
+  [
+    "half of it missing",
+    (file) => fs.truncateSync(file, Math.floor(fs.statSync(file).size / 2)),
+    900,
+  ],
 ];
 
 function overwrite(file: string, from: number, bytes: number): void {
@@ -281,11 +286,12 @@ function overwrite(file: string, from: number, bytes: number): void {
   fs.closeSync(handle);
 }
 
-for (const [name, damage] of DAMAGES) {
-  test(`a damaged file (${name}) is moved aside and a new one begins`, () =>
+for (const [name, damage, least] of DAMAGES) {
+  test(`a damaged file (${name}) is moved aside, and what is whole in it is in the new one`, () =>
     withStore(async ({ file, reports, open }) => {
       const before = open();
-      before.accept(killStream(1, 2_000));
+      const told = killStream(1, 2_000);
+      before.accept(told);
       await before.close();
       damage(file);
       const store = open();
@@ -294,7 +300,16 @@ for (const [name, damage] of DAMAGES) {
       assert.equal(store.problem(), null);
       assert.ok(fs.existsSync(`${file}.corrupt-1`), reports.join("\n"));
       assert.match(reports.join("\n"), /damaged .*moved to .*oomwitness\.db\.corrupt-1/);
-      assert.equal(allKills(store).length, 10);
+      const kept = allKills(store, 1_000);
+      const truth = new Map(
+        [...told, ...killStream(2_001, 2_010)].map((one) => [
+          one.record.type === "kill" ? one.record.id : "",
+          one.record,
+        ]),
+      );
+      for (const kill of kept) assert.deepEqual(kill, truth.get(kill.id));
+      assert.ok(kept.length >= 10 + least, `${kept.length} kills`);
+      assert.equal(kept[0]?.id, "k00002010");
       await store.close();
     }));
 }

@@ -1,19 +1,17 @@
+import { createFiles } from "../host/files.ts";
 import type { Clock } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
-import {
-  isCorrupt,
-  moveSqliteAside,
-  openSqlite,
-  type SqliteDatabase,
-  syncWal,
-} from "../host/sqlite.ts";
+import { isCorrupt, moveSqliteAside, syncWal } from "../host/sqlite.ts";
 import { jsonLine } from "./json-line.ts";
 import type { KillStory, Sink, StreamRecord } from "./sink.ts";
-import { createStoryWriter } from "./store-explanation.ts";
-import { createQueries, type RecordLog, type StoredEvent } from "./store-read.ts";
-import { DEFAULT_RETENTION, pruneStep, type Retention } from "./store-retention.ts";
-import { prepareForWriting } from "./store-schema.ts";
-import { type BatchWriter, createBatchWriter, type Pending } from "./store-write.ts";
+import { isSmall, type OpenStore, openForWriting } from "./store-file.ts";
+import { Jobs } from "./store-jobs.ts";
+import { WaitingRecords } from "./store-queue.ts";
+import type { RecordLog, StoredEvent } from "./store-read.ts";
+import { isAboutRecord, Refused } from "./store-refused.ts";
+import { goOnBehind, rescue, rescueOpen } from "./store-rescue.ts";
+import { DEFAULT_RETENTION, type Retention } from "./store-retention.ts";
+import { Upkeep } from "./store-upkeep.ts";
 
 /** Name of the database below the state directory. */
 export const STORE_FILE = "oomwitness.db";
@@ -50,28 +48,22 @@ const TRANSACTION = 100;
 const FLUSH_AFTER_MILLISECONDS = 100;
 const RETRY_FIRST_MILLISECONDS = 1_000;
 const RETRY_LAST_MILLISECONDS = 30_000;
-const PRUNE_EVERY_MILLISECONDS = 60_000;
-const PRUNE_AGAIN_MILLISECONDS = 200;
 
 export function createStore(options: StoreOptions): Store {
   return new SqliteStore(options);
 }
 
-interface OpenStore {
-  readonly database: SqliteDatabase;
-  readonly write: BatchWriter;
-  readonly writeStories: (stories: readonly KillStory[]) => void;
-  readonly queries: RecordLog;
-}
-
 class SqliteStore implements Store {
   readonly name = "store";
   readonly #options: StoreOptions;
-  readonly #queueLimit: number;
   #open: OpenStore | null = null;
-  /** Waiting records, oldest first, from `#head` on; the front is cut off now and then, not one by one. */
-  #queue: Pending[] = [];
-  #head = 0;
+  /** Its file was removed; what it holds can still be read until a new file has it. */
+  #removed: OpenStore | null = null;
+  /** A damaged file that was moved aside, whose records are to be brought into the new one. */
+  #damagedPath: string | null = null;
+  readonly #queue: WaitingRecords;
+  readonly #refused: Refused;
+  readonly #jobs: Jobs;
   /** By id, for kills that are written or wait in the queue. */
   #stories = new Map<string, KillStory>();
   #dropped = 0;
@@ -81,15 +73,28 @@ class SqliteStore implements Store {
   #problem: string | null = null;
   #retryMilliseconds = RETRY_FIRST_MILLISECONDS;
   #cancelFlush: (() => void) | null = null;
-  #cancelPrune: () => void = () => undefined;
+  readonly #upkeep: Upkeep;
   #flushSoon = false;
   #closed = false;
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#queueLimit = options.queueLimit ?? QUEUE_LIMIT;
+    this.#queue = new WaitingRecords(options.queueLimit ?? QUEUE_LIMIT);
+    this.#refused = new Refused(options.path, options.report);
+    this.#jobs = new Jobs(options.clock);
     this.#attempt(() => undefined);
-    this.#schedulePrune(PRUNE_AGAIN_MILLISECONDS);
+    this.#upkeep = new Upkeep({
+      path: options.path,
+      clock: options.clock,
+      retention: options.retention ?? DEFAULT_RETENTION,
+      jobs: this.#jobs,
+      attempt: (work) => {
+        if (this.#problem === null) this.#attempt(work);
+      },
+      isQuiet: () => this.#queue.size === 0,
+      current: () => (this.#problem === null && !this.#closed ? this.#open : null),
+      damaged: (error) => void this.#failed(error),
+    });
   }
 
   accept(records: readonly StreamRecord[]): void {
@@ -99,11 +104,8 @@ class SqliteStore implements Store {
     }
     const at = this.#options.clock.wallMicroseconds();
     this.#lastSequence = Math.max(this.#lastSequence, records.at(-1)?.sequence ?? 0);
-    for (const entry of records) {
-      if (this.#waiting() < this.#queueLimit) this.#queue.push({ entry, at });
-      else this.#dropped += 1;
-    }
-    if (this.#problem === null) this.#scheduleFlush(this.#waiting() >= FULL_BATCH);
+    for (const entry of records) if (!this.#queue.put({ entry, at })) this.#dropped += 1;
+    if (this.#problem === null) this.#scheduleFlush(this.#queue.size >= FULL_BATCH);
   }
 
   explain(stories: readonly KillStory[]): void {
@@ -121,13 +123,14 @@ class SqliteStore implements Store {
   }
 
   dropped(): number {
-    return this.#dropped;
+    return this.#dropped + this.#refused.count;
   }
 
   flush(): boolean {
+    if (this.#open?.isThere() === false) this.#attempt(() => undefined);
     while (this.#unwritten() && this.#writeBatch());
     if (this.#unsynced) this.#unsynced = !this.#attempt(() => syncWal(this.#options.path));
-    return this.#waiting() === 0 && !this.#unsynced;
+    return this.#queue.size === 0 && !this.#unsynced;
   }
 
   async close(): Promise<void> {
@@ -135,11 +138,11 @@ class SqliteStore implements Store {
     this.flush();
     this.#closed = true;
     this.#cancelFlush?.();
-    this.#cancelPrune();
-    this.#dropped += this.#waiting();
-    this.#queue = [];
+    this.#upkeep.stop();
+    this.#jobs.stop();
+    this.#dropped += this.#queue.size;
+    this.#queue.clear();
     this.#stories.clear();
-    this.#head = 0;
     this.#closeFile();
   }
 
@@ -180,7 +183,8 @@ class SqliteStore implements Store {
       this.#open === null ? [] : this.#ask((open) => open.queries.eventsAfter(sequence, limit));
     const reached = written.at(-1)?.sequence ?? sequence;
     if (written.length >= limit) return written;
-    return [...written, ...this.#waitingAfter(reached, limit - written.length)];
+    const waiting = this.#queue.after(reached, limit - written.length);
+    return [...written, ...waiting.map(({ entry }) => eventOf(entry))];
   }
 
   /** Never throws; 0 also when the file could not be opened yet. */
@@ -188,36 +192,21 @@ class SqliteStore implements Store {
     return this.#lastSequence;
   }
 
-  #waitingAfter(sequence: number, limit: number): StoredEvent[] {
-    const events: StoredEvent[] = [];
-    for (let index = this.#head; index < this.#queue.length && events.length < limit; index += 1) {
-      const entry = this.#queue[index]?.entry;
-      if (entry === undefined || entry.sequence <= sequence) continue;
-      const { type } = entry.record;
-      events.push({ sequence: entry.sequence, type, json: jsonLine(entry.record) });
-    }
-    return events;
-  }
-
-  #waiting(): number {
-    return this.#queue.length - this.#head;
-  }
-
   #unwritten(): boolean {
-    return this.#waiting() > 0 || this.#stories.size > 0;
+    return this.#queue.size > 0 || this.#stories.size > 0;
   }
 
   /** Before a question: what waits is written, up to a full batch, so that the answer lags by little. */
   #writeSome(): void {
     if (this.#problem !== null || this.#closed) return;
     const transactions = FULL_BATCH / TRANSACTION;
-    for (let turn = 0; turn < transactions && this.#waiting() > 0; turn += 1) this.#writeBatch();
+    for (let turn = 0; turn < transactions && this.#queue.size > 0; turn += 1) this.#writeBatch();
   }
 
   #ask<T>(question: (open: OpenStore) => T): T {
     // A damaged file was moved away by the question before: the new one is opened now.
     if (this.#open === null && this.#problem === null && !this.#closed) this.#writeBatch();
-    const open = this.#open;
+    const open = this.#open ?? this.#removed;
     if (open === null) throw new HostError("STORE_UNAVAILABLE", this.#options.path, this.#whyNot());
     try {
       return question(open);
@@ -243,29 +232,34 @@ class SqliteStore implements Store {
   }
 
   #writeBatch(): boolean {
-    const batch = this.#queue.slice(this.#head, this.#head + TRANSACTION);
+    const batch = this.#queue.first(TRANSACTION);
     if (batch.length === 0) return this.#writeStories();
-    const written = this.#attempt(({ write }) => write(batch));
-    if (written) this.#advance(batch.length);
+    const written = this.#attempt(({ write }) => this.#writeEach(batch, write));
+    if (written) this.#queue.drop(batch.length);
     if (written) this.#unsynced = true;
     return written;
+  }
+
+  /** One that cannot be stored must not hold up the others. */
+  #writeEach<T extends object>(items: readonly T[], write: (items: readonly T[]) => void): void {
+    try {
+      write(items);
+    } catch (error) {
+      if (!isAboutRecord(error)) throw error;
+      const [only] = items;
+      if (items.length > 1) for (const item of items) this.#writeEach([item], write);
+      else if (only !== undefined) this.#refused.put(only, error);
+    }
   }
 
   /** When their kills are written. */
   #writeStories(): boolean {
     const stories = [...this.#stories.values()].slice(0, TRANSACTION);
-    const written = this.#attempt(({ writeStories }) => writeStories(stories));
+    const written = this.#attempt(({ writeStories }) => this.#writeEach(stories, writeStories));
     if (!written) return false;
     for (const { record } of stories) this.#stories.delete(record.id);
     if (stories.length > 0) this.#unsynced = true;
     return true;
-  }
-
-  #advance(count: number): void {
-    this.#head += count;
-    if (this.#head < this.#queue.length && this.#head < 10 * FULL_BATCH) return;
-    this.#queue = this.#queue.slice(this.#head);
-    this.#head = 0;
   }
 
   /** Opens the file if need be and does `work`; a damaged file is replaced once and the work tried again. */
@@ -283,10 +277,46 @@ class SqliteStore implements Store {
   }
 
   #opened(): OpenStore {
-    if (this.#open !== null) return this.#open;
-    this.#open = openForWriting(this.#options.path);
+    if (this.#open?.isThere()) return this.#open;
+    if (this.#open !== null) this.#fileIsGone(this.#open);
+    const { path } = this.#options;
+    const directory = path.slice(0, path.lastIndexOf("/"));
+    if (this.#removed !== null) createFiles().makeDirectory(directory, true);
+    this.#open = openForWriting(path);
+    this.#bringBack(this.#open);
     this.#lastSequence = Math.max(this.#lastSequence, this.#open.queries.lastSequence());
     return this.#open;
+  }
+
+  #fileIsGone(open: OpenStore): void {
+    this.#removed ??= open;
+    if (this.#removed !== open) open.database.close();
+    this.#open = null;
+    this.#options.report(`${this.#options.path} was removed: it is made again with what it held`);
+  }
+
+  /** What the file before had: at once when it is little, in turns between other work when it is much. */
+  #bringBack({ database }: OpenStore): void {
+    const { path } = this.#options;
+    const damagedPath = this.#damagedPath;
+    const removed = this.#removed;
+    this.#damagedPath = null;
+    this.#removed = null;
+    if (removed !== null) this.#run(path, rescueOpen(removed.database, database), isSmall(path));
+    if (damagedPath !== null) {
+      goOnBehind(damagedPath, database);
+      this.#run(damagedPath, rescue(damagedPath, database), isSmall(damagedPath));
+    }
+  }
+
+  #run(path: string, job: Generator<void, string>, now: boolean): void {
+    const { report } = this.#options;
+    this.#jobs.run(
+      job,
+      now,
+      (saved) => report(`${path}: ${saved}`),
+      (error) => report(`${path}: what it held could not all be brought back: ${textOf(error)}`),
+    );
   }
 
   #recovered(): void {
@@ -300,7 +330,7 @@ class SqliteStore implements Store {
 
   /** True when a damaged file was moved out of the way, so that trying again makes sense. */
   #failed(error: unknown): boolean {
-    const sentence = error instanceof Error ? error.message : String(error);
+    const sentence = textOf(error);
     if (isCorrupt(error) && this.#moveAside(sentence)) return true;
     if (this.#problem === null) this.#options.report(`records are not being stored: ${sentence}`);
     this.#problem = sentence;
@@ -313,6 +343,7 @@ class SqliteStore implements Store {
     this.#closeFile();
     try {
       const aside = moveSqliteAside(this.#options.path);
+      this.#damagedPath = aside;
       this.#options.report(
         `the store is damaged (${sentence}): moved to ${aside}, a new one begins`,
       );
@@ -332,24 +363,6 @@ class SqliteStore implements Store {
     this.#retryMilliseconds = Math.min(2 * this.#retryMilliseconds, RETRY_LAST_MILLISECONDS);
   }
 
-  #schedulePrune(milliseconds: number): void {
-    this.#cancelPrune = this.#options.clock.after(milliseconds, () => {
-      this.#schedulePrune(this.#prune() ? PRUNE_AGAIN_MILLISECONDS : PRUNE_EVERY_MILLISECONDS);
-    });
-  }
-
-  #prune(): boolean {
-    if (this.#problem !== null) return false;
-    let more = false;
-    const now = this.#options.clock.wallMicroseconds();
-    this.#attempt(({ database }) => {
-      more = pruneStep(database, now, this.#options.retention ?? DEFAULT_RETENTION);
-      // Never in the middle of a storm: this one waits for the disk.
-      if (this.#waiting() === 0) database.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    });
-    return more;
-  }
-
   #closeFile(): void {
     const open = this.#open;
     this.#open = null;
@@ -359,25 +372,17 @@ class SqliteStore implements Store {
   }
 }
 
+function eventOf({ sequence, record }: StreamRecord): StoredEvent {
+  return { sequence, type: record.type, json: jsonLine(record) };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** A full disk or another process's lock: the open file is still good for reading. */
 function passes(error: unknown): boolean {
   return (
     error instanceof HostError && (error.code === "SQLITE_FULL" || error.code === "SQLITE_BUSY")
   );
-}
-
-function openForWriting(path: string): OpenStore {
-  const database = openSqlite(path, "write");
-  try {
-    prepareForWriting(database);
-    return {
-      database,
-      write: createBatchWriter(database),
-      writeStories: createStoryWriter(database),
-      queries: createQueries(database),
-    };
-  } catch (error) {
-    database.close();
-    throw error;
-  }
 }

@@ -10,9 +10,7 @@ import { crc32 } from "node:zlib";
  */
 const VERSION = 2;
 const HEAD = /^\{"v":2,"crc":"([0-9a-f]{8})","bytes":(\d{1,10}),"body":/;
-/** What every sealed text begins with, to find them in a file that is damaged around them. */
 const MARK = `{"v":${VERSION},"crc":"`;
-const LONGEST_HEAD = 64;
 
 /** `body`: JSON without line breaks. */
 export function seal(body: string): string {
@@ -32,18 +30,4 @@ export function unseal(text: string): string | null {
   const body = text.slice(head.length, -1);
   const whole = text.endsWith("}") && crc32(body) === Number.parseInt(check, 16);
   return whole && Buffer.byteLength(body) === Number(bytes) ? body : null;
-}
-
-/** The bodies of all whole sealed texts that stand anywhere between other bytes, in order. */
-export function findSealed(bytes: Uint8Array): string[] {
-  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found: string[] = [];
-  for (let at = all.indexOf(MARK); at >= 0; at = all.indexOf(MARK, at + 1)) {
-    const head = HEAD.exec(all.toString("latin1", at, at + LONGEST_HEAD));
-    if (head === null) continue;
-    const end = at + head[0].length + Number(head[2]) + 1;
-    const body = end <= all.length ? unseal(all.toString("utf8", at, end)) : null;
-    if (body !== null) found.push(body);
-  }
-  return found;
 }
