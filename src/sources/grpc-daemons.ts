@@ -173,6 +173,6 @@ class Round<Api extends DaemonApi> {
 /** What nobody can mend but the operator. */
 export function forbidden({ path, code }: HostError): SourceEnd | null {
   if (code !== "EACCES" && code !== "EPERM") return null;
-  const remedy = "Run as root, or as a user who may open it.";
+  const remedy = "Run as root, as a user who may open it, or with CAP_DAC_OVERRIDE.";
   return { kind: "unavailable", reason: `${path} may not be opened`, remedy };
 }

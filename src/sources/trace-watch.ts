@@ -91,7 +91,7 @@ export function deniedBecause(error: unknown): Unavailable | null {
   }
   if (error.code !== "EACCES" && error.code !== "EPERM") return null;
   const remedy =
-    "Run as root of the host; kernel lockdown in confidentiality mode forbids tracing.";
+    "Run as root of the host or with CAP_DAC_OVERRIDE; kernel lockdown in confidentiality mode forbids tracing.";
   return { kind: "unavailable", reason, remedy };
 }
 
