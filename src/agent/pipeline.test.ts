@@ -154,3 +154,33 @@ test("what the store could not take is told to it by the next process", async (t
   assert.equal(second.pipeline.view.metrics().kills[0]?.value, 1, "and counted once");
   await second.pipeline.stop();
 });
+
+test("a clean end: what the counters read last have and nobody told of has a record, and the last word on the books is 0", async (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const { pipeline, emit, told } = rig({ directory, clock });
+  emit(evidence.count("node", [null, 2], 5, { baseline: true }));
+  emit(evidence.kill("tracefs", 2.1, 1), evidence.count("node", [2, 2.2], 8));
+  const ended = pipeline.stop();
+  for (let turn = 0; turn < 200; turn++) {
+    clock.advance(10);
+    await Promise.resolve();
+  }
+  await ended;
+  const ledger = told.flatMap(({ record }) => (record.type === "ledger" ? [record] : [])).at(-1);
+  assert.deepEqual([ledger?.kernel, ledger?.recorded, ledger?.unaccounted], [3, 3, 0]);
+  assert.equal(opened(told).length, 3);
+});
+
+test("kills after the last reading of the counter are no records too many", async (t) => {
+  const [directory, clock] = [temporary(t), manualClock()];
+  clock.advance(2_000);
+  const { pipeline, emit, told } = rig({ directory, clock });
+  emit(evidence.count("node", [null, 2], 5, { baseline: true }));
+  emit(evidence.kill("tracefs", 2.1, 1), evidence.count("node", [2, 2.2], 6));
+  for (let tid = 2; tid <= 12; tid++) emit(evidence.kill("tracefs", 2.3, tid));
+  await pipeline.stop();
+  const ledger = told.flatMap(({ record }) => (record.type === "ledger" ? [record] : [])).at(-1);
+  assert.deepEqual([ledger?.kernel, ledger?.recorded, ledger?.unaccounted], [1, 1, 0]);
+  assert.equal(opened(told).length, 12);
+});

@@ -141,7 +141,7 @@ class RunningPipeline implements Pipeline {
 
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    await this.#supervisors.stop();
+    await this.#supervisors.stop(() => this.#broken || !this.#isMissing());
     this.#stopped = true;
     this.#cancelTick();
     if (!this.#broken) {
@@ -275,6 +275,8 @@ class RunningPipeline implements Pipeline {
       else if (observation.kind === "report") this.#reports.observe(observation, now);
       else if (this.#identification.observe(observation)) this.#countersAsked = true;
     }
+    // No source is left that could tell of them.
+    if (this.#stopped) this.#ledger.conclude();
     if (observations.length > 0) {
       this.#lastObservationAt = now;
       this.#bookkeeping.changed();
@@ -325,6 +327,10 @@ class RunningPipeline implements Pipeline {
     this.#bookkeeping.changed();
     for (const record of records) this.#count(record);
     this.#tell(numbered);
+  }
+
+  #isMissing(): boolean {
+    return !this.#intake.isEmpty || (this.#ledger.summary().unaccounted ?? 0) > 0;
   }
 
   #wallSeconds(): number {

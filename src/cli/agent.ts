@@ -13,8 +13,8 @@ import { flagOption, type RawOptions, requiredNumber, textOption } from "./optio
 import { prepareStateDirectory } from "./state-directory.ts";
 import { lockState } from "./state-lock.ts";
 
-/** Longest time from the signal to the end. */
-const STOP_SECONDS = 0.9;
+/** Longest time from the signal to the end; an idle machine needs 0.1 s. A checkpoint that is not written costs a replay. */
+const STOP_SECONDS = 3;
 /** The instance that stays behind and records while no agent runs; others are for tests and second agents. */
 const INSTANCE = "oomwitness";
 const DAY_MICROSECONDS = 86_400_000_000;

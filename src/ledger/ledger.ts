@@ -42,6 +42,8 @@ export interface LedgerState {
 }
 
 const DEFAULT_SETTLE_MICROSECONDS = 2 * SECOND;
+/** Each look opens what one book lacks. */
+const LAST_LOOKS = 1_000;
 /** Looking through the books costs the more the more in them is unexplained, and what is looked for has waited for seconds. */
 const SETTLE_EVERY_MICROSECONDS = 250_000;
 
@@ -115,13 +117,19 @@ export class Ledger {
       this.#openWaitingRepeats();
       this.#balance.decideDoubtful();
       this.#attributeByCounters();
-      this.#openMissing();
+      this.#openMissing(this.#cases.now - this.#settleMicroseconds);
       this.#balance.repair();
     }
     if (this.#cases.now - this.#forgotAt >= 10 * SECOND) {
       this.#forgotAt = this.#cases.now;
       this.#cases.forget();
     }
+  }
+
+  /** No more evidence comes to this process: what counters have and nobody told of is told of now. */
+  conclude(): void {
+    const by = this.#cases.now + SECOND;
+    for (let looks = 0; looks < LAST_LOOKS && this.#openMissing(by) > 0; looks++);
   }
 
   /** Records that are new or whose amendments are due, oldest first. A record comes again only when it says something new. */
@@ -135,13 +143,16 @@ export class Ledger {
   }
 
   summary(): LedgerRecord {
-    const groups = this.#cases.books.groupsBooked();
+    const { node, books, now } = this.#cases;
+    const groups = books.groupsBooked();
+    const ahead = node.ahead(groups, () => this.#cases.since(now - this.#settleMicroseconds));
+    const unaccounted = node.unaccounted(groups);
     return {
       type: "ledger",
-      kernel: this.#cases.node.kernelKills(groups),
-      recorded: this.#cases.node.recorded(),
-      unaccounted: this.#cases.node.unaccounted(groups),
-      unattributed: this.#cases.node.totals.unattributed,
+      kernel: node.kernelKills(groups),
+      recorded: node.recorded() - ahead,
+      unaccounted: unaccounted === null ? null : unaccounted + ahead,
+      unattributed: node.totals.unattributed,
     };
   }
 
@@ -330,8 +341,7 @@ export class Ledger {
   }
 
   /** Kills that a counter has and nobody saw become records with an unknown victim, once evidence has had its time. */
-  #openMissing(): void {
-    const by = this.#cases.now - this.#settleMicroseconds;
+  #openMissing(by: number): number {
     const missing = missingKills(by, this.#cases.node, this.#cases.books, this.#cases.order);
     for (const one of missing) {
       const id = unknownKillId(this.#options.bootId, one.book, one.count);
@@ -346,5 +356,6 @@ export class Ledger {
       this.#cases.witnessCounters(kill);
       this.#cases.outbox.opened(kill);
     }
+    return missing.length;
   }
 }

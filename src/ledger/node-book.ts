@@ -166,6 +166,21 @@ export class NodeBook {
     return Math.max(0, recorded + doubled - weightInBook(since) - booked(this.count));
   }
 
+  /**
+   * How many of the `recent` kills are records in excess because they happened after the last reading: the two are compared
+   * as they were at that moment.
+   */
+  ahead(groupsBooked: number, recent: () => readonly Kill[]): number {
+    const excess = -(this.unaccounted(groupsBooked) ?? 0);
+    const { count } = this;
+    if (count === null || excess <= 0) return 0;
+    const later = recent().filter(({ at, counted, inNodeBook }) => {
+      const latest = at.monotonicMicroseconds + marginOf(at);
+      return counted && inNodeBook === "yes" && latest > count.readAt;
+    });
+    return Math.min(excess, later.length);
+  }
+
   /** Like `unaccounted`, for what was booked up to `time`; `later` are the recent kills after it. */
   missingBy(time: number, later: readonly Kill[], groupsBooked: number): number {
     if (this.count === null) return 0;

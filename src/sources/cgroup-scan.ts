@@ -90,7 +90,7 @@ export class ScanLoop {
     let now = start;
     try {
       for (; stack.length > 0 && now < end; now = this.#clock.monotonicMicroseconds()) {
-        this.#visit(stack);
+        this.#leftOut += visit(this.#tree, stack);
       }
     } catch (error) {
       this.#failed(error);
@@ -99,16 +99,6 @@ export class ScanLoop {
     this.#spentMicroseconds += now - start;
     if (stack.length > 0) this.#cancel = this.#clock.after(1, () => this.#slice());
     else this.#end(now);
-  }
-
-  #visit(stack: CgroupNode[]): void {
-    const known = stack.pop();
-    const node = known === undefined ? null : this.#tree.refresh(known);
-    if (node === null) return;
-    // Children are read after this count was: they hold nothing older that a later drill must look for.
-    node.drilledOomKill = node.oomKill ?? 0;
-    this.#leftOut += this.#tree.list(node);
-    if (node.children !== null) stack.push(...node.children.values());
   }
 
   #end(now: number): void {
@@ -130,4 +120,23 @@ export class ScanLoop {
     this.#cancel();
     this.#cancel = this.#clock.after(Math.max(0, pause - passed), () => this.#begin());
   }
+}
+
+/** Reads every cgroup now, in one go, but for no longer than that. */
+export function readAll(tree: CgroupTree, clock: Clock, milliseconds: number): void {
+  const deadline = clock.monotonicMicroseconds() + milliseconds * 1000;
+  const stack = [tree.root];
+  while (stack.length > 0 && clock.monotonicMicroseconds() < deadline) visit(tree, stack);
+}
+
+/** Reads the next cgroup and puts those below it on the stack; how many are beyond the tree's bounds. */
+function visit(tree: CgroupTree, stack: CgroupNode[]): number {
+  const known = stack.pop();
+  const node = known === undefined ? null : tree.refresh(known);
+  if (node === null) return 0;
+  // Children are read after this count was: they hold nothing older that a later drill must look for.
+  node.drilledOomKill = node.oomKill ?? 0;
+  const leftOut = tree.list(node);
+  if (node.children !== null) stack.push(...node.children.values());
+  return leftOut;
 }

@@ -4,13 +4,19 @@ import { findMemoryHierarchy, type MemoryHierarchy } from "./cgroup-hierarchy.ts
 import { readLimitChain } from "./cgroup-limits.ts";
 import { LimitsMemory } from "./cgroup-limits-memory.ts";
 import type { CgroupReader } from "./cgroup-reader.ts";
-import { SCAN_TUNING, ScanLoop, type ScanTuning } from "./cgroup-scan.ts";
+import { readAll, SCAN_TUNING, ScanLoop, type ScanTuning } from "./cgroup-scan.ts";
 import { CgroupTree, TREE_BOUNDS, type TreeBounds } from "./cgroup-tree.ts";
 import { V1_READER } from "./cgroup-v1.ts";
 import { v2Reader } from "./cgroup-v2.ts";
 import { CgroupWatches, WATCH_TUNING, type WatchTuning } from "./cgroup-watch.ts";
 import { instantNow } from "./instant.ts";
-import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
+import {
+  FINISH_MILLISECONDS,
+  type Source,
+  type SourceContext,
+  type SourceEnd,
+  type SourceOptions,
+} from "./source.ts";
 
 export { readLimitChain };
 
@@ -60,6 +66,7 @@ export function createCgroupSource(
       }
     },
     poke: (cgroups) => watching?.poke(cgroups),
+    finish: () => watching?.finish(),
     isReadable: (path, id) => watching?.isReadable(path, id) ?? false,
   };
 }
@@ -104,6 +111,7 @@ class CgroupSource {
   /** Most cgroups that one scan left out: told as lost once. */
   #leftOut = 0;
   #isUp = false;
+  #finished = false;
   #fail: (error: unknown) => void = () => {};
 
   constructor(context: SourceContext, hierarchy: MemoryHierarchy, tuning: CgroupTuning) {
@@ -148,8 +156,16 @@ class CgroupSource {
     }
   }
 
+  finish(): void {
+    if (this.#finished || this.#context.stop.aborted) return;
+    this.#finished = true;
+    this.#scan.stop();
+    this.#watches?.close();
+    this.#guarded(() => readAll(this.#tree, this.#context.host.clock, FINISH_MILLISECONDS));
+  }
+
   poke(paths: readonly string[]): void {
-    if (this.#context.stop.aborted) return;
+    if (this.#finished || this.#context.stop.aborted) return;
     try {
       for (const path of paths) this.#want(path);
       if (this.#cancelPending === null) this.#readPending();

@@ -26,6 +26,7 @@ export function createVmstatSource(options: SourceOptions): Source {
       }
     },
     poke: () => watching?.poke(),
+    finish: () => watching?.finish(),
     readAfter: () => watching?.readAfter ?? null,
   };
 }
@@ -50,6 +51,7 @@ class VmstatWatch {
   #cancelTick = () => {};
   #cancelTrailing: (() => void) | null = null;
   #pokedAgain = false;
+  #finished = false;
   #fail: (error: Error) => void = () => {};
 
   constructor(context: SourceContext, path: string) {
@@ -79,8 +81,15 @@ class VmstatWatch {
     }
   }
 
+  finish(): void {
+    if (this.#finished || this.#context.stop.aborted) return;
+    this.#finished = true;
+    this.#cancelTick();
+    this.#read();
+  }
+
   poke(): void {
-    if (this.#context.stop.aborted) return;
+    if (this.#finished || this.#context.stop.aborted) return;
     if (this.#cancelTrailing !== null) {
       this.#pokedAgain = true;
       return;
