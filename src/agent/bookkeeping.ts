@@ -91,13 +91,20 @@ export class Bookkeeping {
     }
     this.#dirty = false;
     this.#writing = true;
+    const synced = sinks.flatMap((sink) => sink.sync?.() ?? []);
     keeper.checkpoint(this.#parts.books(), (kept) => {
-      this.#writing = false;
-      if (!kept) this.#dirty = true;
-      done();
-      const waiting = this.#waiting.splice(0);
-      if (waiting.length > 0) this.#checkpoint(() => callAll(waiting));
+      // The next checkpoint throws away the journal before this one: by then the disk must have what sinks took from it.
+      if (synced.length === 0) this.#written(kept, done);
+      else Promise.all(synced).then(() => this.#written(kept, done));
     });
+  }
+
+  #written(kept: boolean, done: () => void): void {
+    this.#writing = false;
+    if (!kept) this.#dirty = true;
+    done();
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length > 0) this.#checkpoint(() => callAll(waiting));
   }
 }
 

@@ -2,14 +2,13 @@ import type { Files } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
 import { isOutputRecord } from "../sinks/store-record.ts";
 import { parsedJson } from "../sinks/stored-shape.ts";
+import { missingRanges } from "../std/ranges.ts";
 import { isSealed, unseal } from "../std/seal.ts";
 import type { Checkpoint, Heard, JournalEntry } from "./journal.ts";
 import { isCheckpoint, isKill, isRuntimeObservation } from "./state-check.ts";
 
 /** Damaged files of one name that are kept; the last is overwritten. */
 const KEPT_ASIDE = 9;
-/** Numbers of lost records that are named in a sentence. */
-const NAMED_RANGES = 5;
 
 export interface JournalLine {
   readonly generation: number;
@@ -86,18 +85,15 @@ export class Damage {
 
   /** Records of the stream that must have been between those that are left. */
   missing(told: number | null, entries: readonly JournalEntry[]): void {
-    const ranges: string[] = [];
-    let next = told === null ? (entries[0]?.sequence ?? 0) : told + 1;
-    for (const { sequence } of entries) {
-      if (sequence > next)
-        ranges.push(next === sequence - 1 ? `${next}` : `${next}-${sequence - 1}`);
-      next = Math.max(next, sequence + 1);
-    }
-    if (ranges.length === 0) return;
-    const named = ranges.slice(0, NAMED_RANGES).join(", ");
-    const more = ranges.length > NAMED_RANGES ? " and more" : "";
+    const first = told === null ? (entries[0]?.sequence ?? 0) : told + 1;
+    const lost = missingRanges(
+      first,
+      entries.at(-1)?.sequence ?? 0,
+      entries.map(({ sequence }) => sequence),
+    );
+    if (lost === null) return;
     this.sentences.push(
-      `the journal has lost the records ${named}${more} of the stream: they are kept only if the store has them`,
+      `the journal has lost the records ${lost} of the stream: they are kept only if the store has them`,
     );
   }
 

@@ -50,6 +50,8 @@ export interface Recovered {
   readonly heard: readonly RuntimeObservation[];
   /** Entries newer than the checkpoint, oldest first. */
   readonly entries: readonly JournalEntry[];
+  /** What is still known of records that the checkpoint holds, for sinks that have lost them; oldest first. */
+  readonly earlier: readonly StreamRecord[];
   /** What was wrong with the files and what is lost by it, for the operator; empty when nothing was. */
   readonly problems: readonly string[];
 }
@@ -103,7 +105,8 @@ export class Journal {
       damage.setLinesAside(beforeOf(this.#journalPath), before.broken);
     }
     damage.setLinesAside(this.#journalPath, now.broken);
-    const lines = [...before.lines, ...now.lines].filter(isNewer);
+    const all = [...before.lines, ...now.lines];
+    const lines = all.filter(isNewer);
     this.#generation = lines.reduce((last, { generation }) => Math.max(last, generation), since);
     // A crash before the next checkpoint is there leaves all to be read again.
     this.#mayRotate = !needed;
@@ -113,7 +116,10 @@ export class Journal {
     );
     const heard = lines.flatMap(({ entry }) => ("heard" in entry ? [entry.heard] : []));
     damage.missing(checkpoint?.sequence ?? null, entries);
-    return { checkpoint, heard, entries, problems: damage.sentences };
+    const earlier = all.flatMap(({ entry }) =>
+      "heard" in entry || entry.sequence > told ? [] : [entry],
+    );
+    return { checkpoint, heard, entries, earlier, problems: damage.sentences };
   }
 
   /** The checkpoint is whole but cannot be restored: it is kept under another name. Returns a sentence. */

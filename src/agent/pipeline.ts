@@ -19,7 +19,7 @@ import type { Pipeline, PipelineOptions } from "./pipeline-options.ts";
 import { RecentKills } from "./recent-kills.ts";
 import { createSources } from "./registry.ts";
 import { Reports } from "./reports.ts";
-import { eachOf, restore } from "./restore.ts";
+import { eachOf, type RestoredBooks, restore } from "./restore.ts";
 import { Supervisors, type SupervisorsHooks } from "./supervisors.ts";
 import { Unattributed } from "./unattributed.ts";
 
@@ -36,15 +36,13 @@ const ACTIVE_MILLISECONDS = 100;
 const IDLE_MILLISECONDS = 1_000;
 const ACTIVE_FOR_MICROSECONDS = 10_000_000;
 
-/** The books as they were left; `sameBoot` is the checkpoint when it is of this boot. */
-interface RestoredBooks {
-  readonly sameBoot: Checkpoint | null;
-  readonly metrics: Metrics;
-  readonly identification: Identification;
-  readonly ledger: Ledger;
-}
-
-const NO_RECOVERY: Recovered = { checkpoint: null, heard: [], entries: [], problems: [] };
+const NO_RECOVERY: Recovered = {
+  checkpoint: null,
+  heard: [],
+  entries: [],
+  earlier: [],
+  problems: [],
+};
 
 /** Starts watching. Everything happens in one loop: observations in, records out, in the order they came. */
 export function startPipeline(host: Host, options: PipelineOptions): Pipeline {
@@ -117,6 +115,8 @@ class RunningPipeline implements Pipeline {
     );
     this.view = this.#createView();
     this.#sinks = options.sinks(this.view);
+    const last = recovered.checkpoint?.sequence ?? 0;
+    problems.push(...this.#sinks.flatMap((sink) => sink.restore?.(recovered.earlier, last) ?? []));
     // A checkpoint that was lost or could not be written must not lead to a second record of the same number.
     const told = this.#sinks.map((sink) => sink.lastSequence?.() ?? 0);
     this.#sequence = Math.max(recovered.checkpoint?.sequence ?? 0, ...told);

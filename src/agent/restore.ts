@@ -1,3 +1,16 @@
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Identification } from "./identification.ts";
+import type { Checkpoint } from "./journal.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** The books as they were left; `sameBoot` is the checkpoint when it is of this boot. */
+export interface RestoredBooks {
+  readonly sameBoot: Checkpoint | null;
+  readonly metrics: Metrics;
+  readonly identification: Identification;
+  readonly ledger: Ledger;
+}
+
 /**
  * What is on disk must not stop the start: state that is whole and of the right shape, but that the books do not take, is set
  * aside as a whole, and new books begin.

@@ -31,8 +31,15 @@ export interface Sink {
    * that is not possible now.
    */
   flush?(): boolean;
+  /** Resolves when the disk has what was flushed, or cannot have it: then false. Does not hold up the loop. */
+  sync?(): Promise<boolean>;
   /** The last sequence it ever took, also from an earlier process; 0 when none: no other record may be given it. */
   lastSequence?(): number;
+  /**
+   * Once, at the start: what the agent's books still know of records up to `last` that were told before. Takes those it has
+   * lost; names those that it lacks all the same, as a sentence.
+   */
+  restore?(known: readonly StreamRecord[], last: number): string | null;
   /** Flushes and releases everything; resolves when done. */
   close(): Promise<void>;
 }

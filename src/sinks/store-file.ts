@@ -76,3 +76,10 @@ function refuseDamage(database: SqliteDatabase): void {
   while (step.done !== true) step = steps.next();
   if (step.value !== "") throw damaged(database.path, step.value);
 }
+
+/** A full disk or another process's lock: the open file is still good for reading. */
+export function passes(error: unknown): boolean {
+  return (
+    error instanceof HostError && (error.code === "SQLITE_FULL" || error.code === "SQLITE_BUSY")
+  );
+}

@@ -5,26 +5,33 @@ import { test } from "node:test";
 import { createStore, STORE_FILE } from "./store.ts";
 import { killStream, manualClock, temporaryDirectory } from "./testing/records.ts";
 
-test("a flush waits for the disk, once, and only when something was written", async (t) => {
+test("no call of the loop waits for the disk; a sync does, in another thread and only when something was written", async (t) => {
   const directory = temporaryDirectory();
   t.after(() => directory.remove());
-  const synced: string[] = [];
-  const real = fs.fsyncSync;
-  t.mock.method(fs, "fsyncSync", (descriptor: number) => {
-    synced.push(fs.readlinkSync(`/proc/self/fd/${descriptor}`));
-    real(descriptor);
+  const waited: string[] = [];
+  for (const name of ["fsyncSync", "fdatasyncSync"] as const) {
+    t.mock.method(fs, name, () => void waited.push(name));
+  }
+  const opened: string[] = [];
+  const real = fs.promises.open;
+  t.mock.method(fs.promises, "open", (file: string, flags: number) => {
+    opened.push(file);
+    return real(file, flags);
   });
   const file = path.join(fs.realpathSync(directory.path), STORE_FILE);
   const clock = manualClock();
   const store = createStore({ path: file, clock, report: (sentence) => assert.fail(sentence) });
   store.accept(killStream(1, 10));
   clock.advance(1_000);
-  assert.deepEqual(synced, [], "nobody waits while a kill is told");
   store.flush();
-  store.flush();
-  assert.deepEqual(synced, [`${file}-wal`]);
+  assert.deepEqual(opened, []);
+  assert.equal(await store.sync?.(), true);
+  assert.equal(await store.sync?.(), true);
+  assert.deepEqual(opened, [`${file}-wal`]);
   store.accept(killStream(11, 12));
   store.flush();
-  assert.equal(synced.length, 2);
+  assert.equal(await store.sync?.(), true);
+  assert.equal(opened.length, 2);
   await store.close();
+  assert.deepEqual(waited, []);
 });

@@ -9,7 +9,7 @@ const LARGEST_BYTES = 1024 * 1024;
 const ABOUT_THE_RECORD = /^(SQLITE_(18|19|20|25)|ERR_\w+|EUNKNOWN)$/;
 
 /** Whether the record cannot be stored, whatever the state of the disk is. */
-export function isAboutRecord(error: unknown): boolean {
+function isAboutRecord(error: unknown): boolean {
   return !(error instanceof HostError) || ABOUT_THE_RECORD.test(error.code);
 }
 
@@ -28,7 +28,19 @@ export class Refused {
     return this.#count;
   }
 
-  put(record: object, error: unknown): void {
+  /** Writes them together, or one by one where one of them cannot be written; a disk that takes none throws. */
+  writeEach<T extends object>(items: readonly T[], write: (items: readonly T[]) => void): void {
+    try {
+      write(items);
+    } catch (error) {
+      if (!isAboutRecord(error)) throw error;
+      const [only] = items;
+      if (items.length > 1) for (const item of items) this.writeEach([item], write);
+      else if (only !== undefined) this.#put(only, error);
+    }
+  }
+
+  #put(record: object, error: unknown): void {
     this.#count += 1;
     const why = error instanceof Error ? error.message : String(error);
     const kept = this.#keep(`${jsonOf({ why, record }) ?? jsonOf({ why })}\n`);

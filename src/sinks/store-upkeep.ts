@@ -1,5 +1,5 @@
 import type { Clock } from "../host/host.ts";
-import { isCorrupt, type SqliteRow } from "../host/sqlite.ts";
+import { isCorrupt, type SqliteRow, walSizeBytes } from "../host/sqlite.ts";
 import { queryAside } from "../host/sqlite-aside.ts";
 import { checkRows, INTEGRITY, integrityText } from "./store-check.ts";
 import { isSmall, type OpenStore } from "./store-file.ts";
@@ -13,6 +13,9 @@ const PRUNE_AGAIN_MILLISECONDS = 200;
 const CHECK_EVERY_MILLISECONDS = 3_600_000;
 /** SQLite looks through a file of this size in 5 ms: for that no thread is started. */
 const AT_ONCE_BYTES = 1024 * 1024;
+
+/** A log of this size is brought into the file; SQLite does it by itself only at 16 MiB. */
+const LOG_BYTES = 1024 * 1024;
 
 interface Parts {
   readonly path: string;
@@ -32,6 +35,7 @@ export class Upkeep {
   readonly #parts: Parts;
   #cancelPrune: () => void = () => undefined;
   #cancelCheck: () => void = () => undefined;
+  #emptying = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -52,14 +56,23 @@ export class Upkeep {
 
   /** True when there is more to do. */
   #prune(): boolean {
-    const { clock, retention, attempt, isQuiet } = this.#parts;
+    const { path, clock, retention, attempt, isQuiet } = this.#parts;
     let more = false;
     attempt(({ database }) => {
       more = pruneStep(database, clock.wallMicroseconds(), retention);
-      // Never in the middle of a storm: this one waits for the disk.
-      if (isQuiet()) database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     });
+    if (isQuiet() && (walSizeBytes(path) ?? 0) > LOG_BYTES) this.#emptyLog();
     return more;
+  }
+
+  /** Waits for the disk, and so does it in another thread. What it cannot do now, it or SQLite does later. */
+  #emptyLog(): void {
+    if (this.#emptying) return;
+    this.#emptying = true;
+    const done = () => {
+      this.#emptying = false;
+    };
+    queryAside(this.#parts.path, "PRAGMA wal_checkpoint(PASSIVE)").then(done, done);
   }
 
   #scheduleCheck(milliseconds: number): void {

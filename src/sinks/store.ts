@@ -2,16 +2,18 @@ import { createFiles } from "../host/files.ts";
 import type { Clock } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
 import { isCorrupt, moveSqliteAside, syncWal } from "../host/sqlite.ts";
+import { missingRanges } from "../std/ranges.ts";
 import { jsonLine } from "./json-line.ts";
 import type { KillStory, Sink, StreamRecord } from "./sink.ts";
-import { isSmall, type OpenStore, openForWriting } from "./store-file.ts";
+import { isSmall, type OpenStore, openForWriting, passes } from "./store-file.ts";
 import { Jobs } from "./store-jobs.ts";
 import { WaitingRecords } from "./store-queue.ts";
 import type { RecordLog, StoredEvent } from "./store-read.ts";
-import { isAboutRecord, Refused } from "./store-refused.ts";
+import { Refused } from "./store-refused.ts";
 import { goOnBehind, rescue, rescueOpen } from "./store-rescue.ts";
 import { DEFAULT_RETENTION, type Retention } from "./store-retention.ts";
 import { Upkeep } from "./store-upkeep.ts";
+import { createBatchWriter } from "./store-write.ts";
 
 /** Name of the database below the state directory. */
 export const STORE_FILE = "oomwitness.db";
@@ -33,7 +35,7 @@ export interface Store extends Sink, RecordLog {
   problem(): string | null;
   /** Records dropped because too many waited. */
   dropped(): number;
-  /** Writes what waits, now, and waits for the disk; stops at the first failure, then false. */
+  /** Writes what waits, now; stops at the first failure, then false. The end of this process takes nothing of it away. */
   flush(): boolean;
   lastSequence(): number;
 }
@@ -118,6 +120,17 @@ class SqliteStore implements Store {
     if (this.#problem === null) this.#scheduleFlush(false);
   }
 
+  restore(known: readonly StreamRecord[], last: number): string | null {
+    const before = this.#lastSequence;
+    const at = this.#options.clock.wallMicroseconds();
+    const lost = known.map((entry) => ({ entry, at }));
+    this.#attempt(({ database }) => createBatchWriter(database, "keep")(lost));
+    this.#lastSequence = Math.max(before, last);
+    const there = known.map(({ sequence }) => sequence).filter((sequence) => sequence > before);
+    const missing = missingRanges(before + 1, last, there);
+    return missing === null ? null : `the store has lost the records ${missing} of the stream`;
+  }
+
   problem(): string | null {
     return this.#problem;
   }
@@ -129,13 +142,24 @@ class SqliteStore implements Store {
   flush(): boolean {
     if (this.#open?.isThere() === false) this.#attempt(() => undefined);
     while (this.#unwritten() && this.#writeBatch());
-    if (this.#unsynced) this.#unsynced = !this.#attempt(() => syncWal(this.#options.path));
-    return this.#queue.size === 0 && !this.#unsynced;
+    return this.#queue.size === 0;
+  }
+
+  async sync(): Promise<boolean> {
+    if (!this.#unsynced) return true;
+    this.#unsynced = false;
+    try {
+      await syncWal(this.#options.path);
+    } catch {
+      this.#unsynced = true;
+    }
+    return !this.#unsynced;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.flush();
+    await this.sync();
     this.#closed = true;
     this.#cancelFlush?.();
     this.#upkeep.stop();
@@ -234,28 +258,18 @@ class SqliteStore implements Store {
   #writeBatch(): boolean {
     const batch = this.#queue.first(TRANSACTION);
     if (batch.length === 0) return this.#writeStories();
-    const written = this.#attempt(({ write }) => this.#writeEach(batch, write));
+    const written = this.#attempt(({ write }) => this.#refused.writeEach(batch, write));
     if (written) this.#queue.drop(batch.length);
     if (written) this.#unsynced = true;
     return written;
   }
 
-  /** One that cannot be stored must not hold up the others. */
-  #writeEach<T extends object>(items: readonly T[], write: (items: readonly T[]) => void): void {
-    try {
-      write(items);
-    } catch (error) {
-      if (!isAboutRecord(error)) throw error;
-      const [only] = items;
-      if (items.length > 1) for (const item of items) this.#writeEach([item], write);
-      else if (only !== undefined) this.#refused.put(only, error);
-    }
-  }
-
   /** When their kills are written. */
   #writeStories(): boolean {
     const stories = [...this.#stories.values()].slice(0, TRANSACTION);
-    const written = this.#attempt(({ writeStories }) => this.#writeEach(stories, writeStories));
+    const written = this.#attempt(({ writeStories }) =>
+      this.#refused.writeEach(stories, writeStories),
+    );
     if (!written) return false;
     for (const { record } of stories) this.#stories.delete(record.id);
     if (stories.length > 0) this.#unsynced = true;
@@ -378,11 +392,4 @@ function eventOf({ sequence, record }: StreamRecord): StoredEvent {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** A full disk or another process's lock: the open file is still good for reading. */
-function passes(error: unknown): boolean {
-  return (
-    error instanceof HostError && (error.code === "SQLITE_FULL" || error.code === "SQLITE_BUSY")
-  );
 }
