@@ -1,7 +1,7 @@
-import { countsText } from "../explain/counts.ts";
+import { countsText, totalOf } from "../explain/counts.ts";
 import { ANSI, type LayoutOptions, PLAIN, wrapped } from "../explain/layout.ts";
-import { renderMarkdown } from "../explain/markdown.ts";
-import { renderKill, renderKills } from "../explain/text.ts";
+import { foldsMarkdown } from "../explain/markdown.ts";
+import { renderFolds, renderKill } from "../explain/text.ts";
 import type { ExplainedKill } from "../model/explanation.ts";
 import type { UserspaceKillRecord } from "../model/record.ts";
 import { type LineOptions, paint } from "../sinks/terminal-style.ts";
@@ -33,15 +33,9 @@ export function explainPage(shelf: KillShelf, options: PageOptions): string {
 }
 
 function killsPart(shelf: KillShelf, options: PageOptions): string {
-  const { kills } = shelf;
-  const [first] = kills;
-  if (first === undefined) return "";
-  if (options.list) return `${killTable(kills, options.lines).join("\n")}\n`;
-  const layout = layoutOf(options);
-  return ascii(
-    kills.length === 1 ? renderKill(first, layout) : renderKills(kills, layout),
-    options,
-  );
+  if (totalOf(shelf.folds.counts) === 0) return "";
+  if (options.list) return `${killTable(shelf.list, options.lines).join("\n")}\n`;
+  return ascii(renderFolds(shelf.folds, layoutOf(options)), options);
 }
 
 /** The story of one kill. */
@@ -132,24 +126,24 @@ function userspaceRow(kill: UserspaceKillRecord): readonly string[] {
 /** How to see what was not shown. */
 function hint(shelf: KillShelf, options: PageOptions): string {
   const { lines, all, list } = options;
-  const count = shelf.kills.length;
-  if (count < 2) return "";
+  const { counts } = shelf.folds;
+  if (totalOf(counts) < 2) return "";
   const words = [
     ...(list ? [] : ["--list: one line for each"]),
     "--kill N: the story of one",
     ...(all ? [] : ["--all: every kind, with its evidence"]),
   ];
-  const left = shelf.killsLeftOut;
-  const beyond = left === 0 ? "" : ` ${left} more kills were counted only: --json has them all.`;
-  const text = `${countsText(shelf.kills)}. ${words.join("; ")}.${beyond}`;
+  const left = list ? shelf.listLeftOut : shelf.folds.leftOut;
+  const beyond = left === 0 ? "" : ` ${left} of them are counted only: --json has them all.`;
+  const text = `${countsText(counts)}. ${words.join("; ")}.${beyond}`;
   const broken = wrapped(text, "", layoutOf(options).width);
   return `${broken.map((line) => paint("dim", line, lines)).join("\n")}\n`;
 }
 
 /** For a ticket. */
 export function explainMarkdown(shelf: KillShelf): string {
-  const { kills, userspaceKills } = shelf;
-  const head = kills.length === 0 ? "" : renderMarkdown(kills);
+  const { folds, userspaceKills } = shelf;
+  const head = totalOf(folds.counts) === 0 ? "" : foldsMarkdown(folds);
   const rows = userspaceKills.map((kill) => {
     const cells = userspaceRow(kill).map((cell) => markdownCell(cell));
     return `| ${cells.join(" | ")} |`;

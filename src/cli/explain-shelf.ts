@@ -1,43 +1,48 @@
+import { totalOf } from "../explain/counts.ts";
+import { Folds } from "../explain/fold.ts";
 import type { ExplainedKill } from "../model/explanation.ts";
 import type { UserspaceKillRecord } from "../model/record.ts";
 
-/** A line for each is still told of so many; what is beyond is counted. */
-const KILLS_KEPT = 50_000;
-/** So many keep their story, and the first of every kind that comes later. */
-const STORIES_KEPT = 1_000;
-const KINDS_KEPT = 1_000;
-const USERSPACE_KEPT = 10_000;
+/** `--list` tells so many; what is beyond is counted. */
+const LIST_KEPT = 10_000;
+const USERSPACE_KEPT = 1_000;
 const PROBLEMS_KEPT = 100;
+
+export interface Wish {
+  /** One line for each kill. */
+  readonly list: boolean;
+  /** The only kill whose story is wanted: its number, or its id. */
+  readonly kill: string | null;
+}
 
 /** What `explain` found in its texts until it prints it; bounded, with a count of what it let go. */
 export class KillShelf {
-  readonly kills: ExplainedKill[] = [];
+  readonly folds = new Folds();
+  /** For `--list`, without their stories. */
+  readonly list: ExplainedKill[] = [];
   readonly userspaceKills: UserspaceKillRecord[] = [];
   /** Sentences about what could not be read. */
   readonly problems: string[] = [];
-  killsLeftOut = 0;
   userspaceLeftOut = 0;
   problemsLeftOut = 0;
-  /** The only one whose story is wanted: its number, or the beginning of its id. */
-  readonly #picked: string | null;
-  readonly #kinds = new Set<string>();
+  readonly #wish: Wish;
+  #count = 0;
 
-  constructor(picked: string | null) {
-    this.#picked = picked;
+  constructor(wish: Wish) {
+    this.#wish = wish;
   }
 
-  get count(): number {
-    return this.kills.length + this.killsLeftOut;
+  /** Kills that `--list` does not tell. */
+  get listLeftOut(): number {
+    return this.#wish.list ? totalOf(this.folds.counts) - this.list.length : 0;
   }
 
   kill(kill: ExplainedKill): void {
-    const number = this.count + 1;
-    if (this.#picked !== null) {
-      const picked = String(number) === this.#picked || kill.id === this.#picked;
-      if (picked) this.kills.push(kill);
-      else this.killsLeftOut += 1;
-    } else if (this.kills.length >= KILLS_KEPT) this.killsLeftOut += 1;
-    else this.kills.push(this.#keepsStory(kill) ? kill : { ...kill, explanation: null });
+    this.#count += 1;
+    const { list, kill: wanted } = this.#wish;
+    if (wanted !== null && String(this.#count) !== wanted && kill.id !== wanted) return;
+    this.folds.add(kill);
+    if (list && this.list.length < LIST_KEPT) this.list.push({ ...kill, explanation: null });
   }
 
   userspaceKill(kill: UserspaceKillRecord): void {
@@ -48,13 +53,5 @@ export class KillShelf {
   problem(sentence: string): void {
     if (this.problems.length < PROBLEMS_KEPT) this.problems.push(sentence);
     else this.problemsLeftOut += 1;
-  }
-
-  #keepsStory(kill: ExplainedKill): boolean {
-    if (this.kills.length < STORIES_KEPT) return true;
-    const kind = `${kill.victim.comm ?? ""} ${kill.limit.cgroup ?? kill.outcome}`;
-    if (this.#kinds.has(kind) || this.#kinds.size >= KINDS_KEPT) return false;
-    this.#kinds.add(kind);
-    return true;
   }
 }

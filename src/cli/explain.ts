@@ -38,6 +38,8 @@ class Explaining {
   readonly #shelf: KillShelf;
   /** Of every text before the one that is read now. */
   readonly #known = new Set<string>();
+  /** Only of several texts may two have the same kill. */
+  #several = false;
   #failed = false;
   #found = 0;
   #twice = 0;
@@ -50,7 +52,8 @@ class Explaining {
     this.#options = options;
     this.#selection = selectionOf(context, options);
     this.#json = flagOption(options, "json");
-    this.#shelf = new KillShelf(textOption(options, "kill"));
+    const list = flagOption(options, "list");
+    this.#shelf = new KillShelf({ list, kill: textOption(options, "kill") });
     if (this.#json && flagOption(options, "markdown")) {
       throw new CliError("E_USAGE", "--json and --markdown exclude each other.");
     }
@@ -61,7 +64,9 @@ class Explaining {
 
   async run(words: readonly string[]): Promise<ExitStatus> {
     for (const word of words.length === 0 ? ["-"] : words) {
-      for (const input of this.#resolve(word)) if (!this.#gone) await this.#input(input);
+      const inputs = this.#resolve(word);
+      this.#several ||= words.length > 1 || inputs.length > 1;
+      for (const input of inputs) if (!this.#gone) await this.#input(input);
     }
     this.#print();
     return this.#end();
@@ -154,7 +159,7 @@ class Explaining {
       case "kill":
         if (this.#known.has(event.kill.id)) this.#twice += 1;
         else {
-          ids.push(event.kill.id);
+          if (this.#several && ids.length < IDS_KEPT) ids.push(event.kill.id);
           await this.#kill(event.kill, { file: name, line: event.report.lines.first });
         }
         return;

@@ -46,21 +46,25 @@ export interface KillFact {
 
 const PLACES = 1024;
 const KILLS_PER_PLACE = 200;
+/** Kills of all places, and processes of their tables: about 8 MB. */
+const LARGEST_WEIGHT = 60_000;
 /** Lines of one moment may stand in any order. */
 const CLOCK_SLACK_SECONDS = 5;
 /** Tables of more processes than this are not compared. */
 const TASKS_KEPT = 200;
 
 interface Shelf {
+  readonly weight: number;
   readonly facts: readonly KillFact[];
   readonly forgotten: number;
 }
-const EMPTY: Shelf = { facts: [], forgotten: 0 };
+const EMPTY: Shelf = { weight: 0, facts: [], forgotten: 0 };
 
 /** Remembers the last kills of the places that had kills last; bounded. */
 export class KillMemory {
   readonly #places = new Map<string, Shelf>();
   readonly #since: number | null;
+  #weight = 0;
 
   /** `sinceSeconds`: since when kills are told to it, on the clock of the facts; `null` when unknown. */
   constructor(sinceSeconds: number | null) {
@@ -69,12 +73,15 @@ export class KillMemory {
 
   /** What was before `fact`; then remembers it. */
   tell(fact: KillFact): History {
-    const { facts: before, forgotten } = this.#places.get(fact.place) ?? EMPTY;
+    const { facts: before, forgotten, weight: weighed } = this.#places.get(fact.place) ?? EMPTY;
     this.#places.delete(fact.place);
+    this.#weight -= weighed;
     const kept = fact.tasks.size > TASKS_KEPT ? { ...fact, tasks: new Set<string>() } : fact;
     const facts = [...before, kept].slice(-KILLS_PER_PLACE);
     const left = forgotten + before.length + 1 - facts.length;
-    this.#places.set(fact.place, { facts, forgotten: left });
+    const weight = weightOf(facts);
+    this.#weight += weight;
+    this.#places.set(fact.place, { weight, facts, forgotten: left });
     this.#forget();
     const watched = this.#since === null ? null : difference(fact.seconds, this.#since);
     const kills = before.map((past) => pastKill(past, fact));
@@ -82,10 +89,18 @@ export class KillMemory {
   }
 
   #forget(): void {
-    if (this.#places.size <= PLACES) return;
-    const oldest = this.#places.keys().next();
-    if (oldest.done !== true) this.#places.delete(oldest.value);
+    for (const [place, { weight }] of this.#places) {
+      const fits = this.#places.size <= PLACES && this.#weight <= LARGEST_WEIGHT;
+      if (fits || this.#places.size === 1) return;
+      this.#places.delete(place);
+      this.#weight -= weight;
+    }
   }
+}
+
+/** What a place costs, in kills and processes of their tables. */
+function weightOf(facts: readonly KillFact[]): number {
+  return facts.reduce((sum, { tasks }) => sum + 4 + tasks.size, 0);
 }
 
 function pastKill(past: KillFact, now: KillFact): PastKill {

@@ -1,8 +1,8 @@
 /** An explanation for a ticket. Names in it come from outside: nothing of them may become a link, a mention or markup. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
-import { countsText, isVictimKnown } from "./counts.ts";
-import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
-import { badnessText, summaryTitle, whereText } from "./text.ts";
+import { countsText, totalOf } from "./counts.ts";
+import { type Fold, type Folds, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
+import { areAllNamed, badnessText, leftOutText, summaryTitle, whereText } from "./text.ts";
 import { bytesText, clean, percentText } from "./words.ts";
 
 const RANKED = 10;
@@ -10,9 +10,13 @@ const STORIES = 20;
 
 /** Kills as Markdown (GitHub, GitLab, Jira's importer): a table when there are several, then a story for each kind. */
 export function renderMarkdown(kills: readonly ExplainedKill[]): string {
-  const folds = foldKills(kills);
-  const head = kills.length > 1 ? [summary(kills, folds)] : [];
-  const stories = folds.slice(0, STORIES).map((fold) => story(fold));
+  return foldsMarkdown(foldKills(kills));
+}
+
+/** The same of kills that were folded as they came. */
+export function foldsMarkdown(folds: Folds): string {
+  const head = totalOf(folds.counts) > 1 ? [summary(folds)] : [];
+  const stories = folds.list.slice(0, STORIES).map((fold) => story(fold));
   return `${[...head, ...stories].join("\n\n")}\n`;
 }
 
@@ -36,24 +40,26 @@ function markdownCode(text: string): string {
   return longest === 0 ? `${fence}${safe}${fence}` : `${fence} ${safe} ${fence}`;
 }
 
-function summary(kills: readonly ExplainedKill[], folds: readonly Fold[]): string {
-  const title = summaryTitle(kills);
-  const rows = folds.map(
-    (fold) => `| ${fold.kills.length} | ${markdownText(foldHeadline(fold))} |`,
+function summary(folds: Folds): string {
+  const title = summaryTitle(folds);
+  const rows = folds.list.map(
+    (fold) => `| ${totalOf(fold.counts)} | ${markdownText(foldHeadline(fold))} |`,
   );
   return [
     title.replace(/^(\d+) (kills?)/, "**$1 OOM $2**"),
     "",
-    kills.every(isVictimKnown) ? "| Kills | What |" : "| Count | What |",
+    areAllNamed(folds) ? "| Kills | What |" : "| Count | What |",
     "|---|---|",
     ...rows,
+    ...leftOutText(folds).map((text) => `\n${markdownText(text)}`),
   ].join("\n");
 }
 
-function story({ kills, shown }: Fold): string {
+function story({ counts, shown }: Fold): string {
   const { explanation } = shown;
   const title = explanation?.headline ?? plainHeadline(shown);
-  const many = kills.length > 1 ? ` (${countsText(kills)} of this kind, one of them shown)` : "";
+  const many =
+    totalOf(counts) > 1 ? ` (${countsText(counts)} of this kind, one of them shown)` : "";
   const parts = [`### ${markdownText(title)}`, `${markdownText(whereText(shown))}${many}`];
   return (explanation === null ? parts : [...parts, ...sections(explanation)]).join("\n\n");
 }

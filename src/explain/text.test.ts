@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { ExplainedKill } from "../model/explanation.ts";
-import { countsText } from "./counts.ts";
+import { counted, countsText, NONE_COUNTED } from "./counts.ts";
 import { explainReport } from "./explain.ts";
 import { ANSI, DEFAULT_LAYOUT, type LayoutOptions, PLAIN } from "./layout.ts";
 import { markdownText, renderMarkdown } from "./markdown.ts";
@@ -189,16 +189,18 @@ test("names become no markup, mention, link or table cell", () => {
   assert.equal(MIB, 2 ** 20);
 });
 
+const countsOf = (kills: readonly ExplainedKill[]) => kills.reduce(counted, NONE_COUNTED);
+
 test("what killed nobody is counted apart, and a time that is not there was not read", () => {
   const nobody = { ...explained().victim, pid: null, tid: null, comm: null };
   const silent = explained({ victim: nobody, outcome: "unknown", at: null });
   const panic = explained({ victim: nobody, outcome: "panic" });
   assert.equal(
-    countsText([explained(), silent, silent, panic]),
+    countsText(countsOf([explained(), silent, silent, panic])),
     "1 kill, 2 reports without a victim, 1 panic",
   );
-  assert.equal(countsText([panic, panic]), "2 panics");
-  assert.equal(countsText([explained()]), "1 kill");
+  assert.equal(countsText(countsOf([panic, panic])), "2 panics");
+  assert.equal(countsText(countsOf([explained()])), "1 kill");
   assert.match(renderKills([explained(), panic]), /\n {2}COUNT {2}FIRST/);
   assert.match(renderKills([explained(), explained()]), /\n {2}KILLS {2}FIRST/);
   assert.match(renderMarkdown([explained(), panic]), /\| Count \| What \|/);

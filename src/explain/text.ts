@@ -1,7 +1,7 @@
 /** An explanation for people at a terminal: what happened, what to do, then the figures it rests on. */
 import type { ExplainedKill, Explanation, Finding, RankedTask } from "../model/explanation.ts";
-import { countsText, isVictimKnown } from "./counts.ts";
-import { type Fold, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
+import { countsText, totalOf } from "./counts.ts";
+import { type Fold, type Folds, foldHeadline, foldKills, plainHeadline } from "./fold.ts";
 import { bar, cut, DEFAULT_LAYOUT, type LayoutOptions, wrapped } from "./layout.ts";
 import { bytesText, clean, cleanMiddle, countText, percentText } from "./words.ts";
 
@@ -15,11 +15,16 @@ export function renderKills(
   kills: readonly ExplainedKill[],
   options: LayoutOptions = DEFAULT_LAYOUT,
 ): string {
-  const folds = foldKills(kills);
-  const told = options.details ? folds : mostFrequent(folds, STORIES);
+  return renderFolds(foldKills(kills), options);
+}
+
+/** The same of kills that were folded as they came. */
+export function renderFolds(folds: Folds, options: LayoutOptions = DEFAULT_LAYOUT): string {
+  const kinds = folds.list;
+  const told = options.details ? kinds : mostFrequent(kinds, STORIES);
   const stories = told.map((fold) => foldLines(fold, options).join("\n"));
-  const head = kills.length > 1 ? [summaryLines(kills, folds, options).join("\n")] : [];
-  const rest = folds.length - told.length;
+  const head = totalOf(folds.counts) > 1 ? [summaryLines(folds, options).join("\n")] : [];
+  const rest = kinds.length - told.length;
   const more = rest > 0 ? [`${countText(rest, "other kind")} of kill not told in full here.`] : [];
   return [...head, ...stories, ...more].map((part) => `${part}\n`).join("\n");
 }
@@ -32,46 +37,58 @@ export function renderKill(kill: ExplainedKill, options: LayoutOptions = DEFAULT
 /** The kinds that have the most kills, in the order they began. */
 function mostFrequent(folds: readonly Fold[], most: number): readonly Fold[] {
   if (folds.length <= most) return folds;
-  const kept = new Set(folds.toSorted((a, b) => b.kills.length - a.kills.length).slice(0, most));
+  const kept = new Set(
+    folds.toSorted((a, b) => totalOf(b.counts) - totalOf(a.counts)).slice(0, most),
+  );
   return folds.filter((fold) => kept.has(fold));
 }
 
 /** Kinds of kill in the summary; `details` shows all. */
 const ROWS = 20;
 
-function summaryLines(
-  kills: readonly ExplainedKill[],
-  folds: readonly Fold[],
-  { width, styles, details }: LayoutOptions,
-): string[] {
-  const shown = details ? folds : mostFrequent(folds, ROWS);
+function summaryLines(folds: Folds, { width, styles, details }: LayoutOptions): string[] {
+  const kinds = folds.list;
+  const shown = details ? kinds : mostFrequent(kinds, ROWS);
   const timed = shown.some((fold) => spanText(fold) !== "");
   const rows = shown.flatMap((fold) => summaryRow(fold, timed, width));
-  const rest = folds.length - shown.length;
-  const count = kills.every(isVictimKnown) ? "  KILLS" : "  COUNT";
+  const rest = kinds.length - shown.length;
+  const count = areAllNamed(folds) ? "  KILLS" : "  COUNT";
   const head = timed ? `${count}  FIRST .. LAST         WHAT` : `${count}  WHAT`;
   return [
-    styles.title(cut(`${summaryTitle(kills)}, ${countText(folds.length, "kind")}`, width)),
+    styles.title(cut(`${summaryTitle(folds)}, ${kindsText(folds)}`, width)),
     styles.heading(cut(head, width)),
     ...rows,
     ...(rest > 0 ? [`         and ${countText(rest, "rarer kind")} of kill`] : []),
+    ...leftOutText(folds).flatMap((text) => wrapped(text, "         ", width)),
   ];
 }
 
+export function areAllNamed({ counts }: Folds): boolean {
+  return counts.victims === totalOf(counts);
+}
+
+function kindsText({ list, leftOut }: Folds): string {
+  return `${leftOut > 0 ? "more than " : ""}${countText(list.length, "kind")}`;
+}
+
+/** That a text of very many kinds was summarised; nothing when it was not. */
+export function leftOutText({ list, leftOut }: Folds): string[] {
+  if (leftOut === 0) return [];
+  const kept = countText(list.length, "kind");
+  return [`and ${countText(leftOut, "kill")} of further kinds: only the first ${kept} are kept`];
+}
+
 /** `9 kills in 4 runs of the OOM killer, and 2 more that name no victim`. */
-export function summaryTitle(kills: readonly ExplainedKill[]): string {
-  const victims = kills.filter(isVictimKnown);
-  const runs = (of: readonly ExplainedKill[]) =>
-    countText(new Set(of.map((kill) => kill.incident.id)).size, "run");
-  const none = kills.length - victims.length;
-  if (victims.length === 0) return `${runs(kills)} of the OOM killer that name no victim`;
-  const title = `${countText(victims.length, "kill")} in ${runs(victims)} of the OOM killer`;
+export function summaryTitle({ counts, runs, namedRuns }: Folds): string {
+  const none = totalOf(counts) - counts.victims;
+  if (counts.victims === 0)
+    return `${countText(runs, "run")} of the OOM killer that name no victim`;
+  const title = `${countText(counts.victims, "kill")} in ${countText(namedRuns, "run")} of the OOM killer`;
   return none === 0 ? title : `${title}, and ${none} more that name no victim`;
 }
 
 function summaryRow(fold: Fold, timed: boolean, width: number): string[] {
-  const { kills } = fold;
-  const count = String(kills.length).padStart(7);
+  const count = String(totalOf(fold.counts)).padStart(7);
   const first = timed ? `${count}  ${spanText(fold).padEnd(20)}  ` : `${count}  `;
   return wrapped(
     clean(foldHeadline(fold), 400),
@@ -81,19 +98,17 @@ function summaryRow(fold: Fold, timed: boolean, width: number): string[] {
 }
 
 /** `07:29:13 .. 07:29:41`; nothing when the text has no times. */
-function spanText({ kills }: Fold): string {
-  const times = kills.flatMap(({ at }) => (at === null ? [] : [clean(at, 40).slice(11, 19)]));
-  const [first] = times;
-  const last = times.at(-1);
-  if (first === undefined || last === undefined) return "";
-  return first === last ? first : `${first} .. ${last}`;
+function spanText({ firstAt, lastAt }: Fold): string {
+  if (firstAt === null || lastAt === null) return "";
+  const [first, last] = [firstAt, lastAt].map((at) => clean(at, 40).slice(11, 19));
+  return first === last ? `${first}` : `${first} .. ${last}`;
 }
 
 function foldLines(fold: Fold, options: LayoutOptions): string[] {
-  const count = fold.kills.length;
+  const count = totalOf(fold.counts);
   // The headline of a group kill has the number of its members.
   if (count === 1 || fold.incidents === 1) return killLines(fold.shown, options);
-  const what = `${countsText(fold.kills)} of this kind; the last one:`;
+  const what = `${countsText(fold.counts)} of this kind; the last one:`;
   return [options.styles.faint(cut(what, options.width)), ...killLines(fold.shown, options)];
 }
 
