@@ -1,7 +1,9 @@
+import { writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { programPath } from "./cgroups.ts";
+import { buildImageArchive } from "./container-image.ts";
 import { command, Daemon, daemonDirectory, removeLeftovers, whyNoDaemon } from "./daemon.ts";
 
 /** Why no Docker daemon can be started here; `null` when it can. */
@@ -18,12 +20,16 @@ export class LabDocker {
   readonly socket: string;
   /** Name of the cgroup above all its containers. */
   readonly cgroupParent: string;
+  /** A containerd as the machine's own, which Docker shares; `null`: dockerd starts one for itself. */
+  readonly #containerd: Daemon | null;
   readonly #daemon: Daemon;
 
-  private constructor() {
+  private constructor(shared: boolean) {
     this.directory = daemonDirectory("docker");
     this.socket = `${this.directory}/docker.sock`;
     this.cgroupParent = `oomwitness-docker-${process.pid}`;
+    const containerd = `--config=${this.directory}/containerd.toml`;
+    this.#containerd = shared ? new Daemon("containerd", [containerd]) : null;
     this.#daemon = new Daemon("dockerd", [
       `--host=unix://${this.socket}`,
       `--data-root=${this.directory}/data`,
@@ -34,12 +40,15 @@ export class LabDocker {
       "--iptables=false",
       "--ip-forward=false",
       "--live-restore",
+      ...(shared ? [`--containerd=${this.directory}/containerd.sock`] : []),
     ]);
   }
 
-  static async start(): Promise<LabDocker> {
-    const docker = new LabDocker();
+  /** `shared`: on a containerd of its own process, as distributions run it, and not on one that dockerd starts. */
+  static async start(shared = false): Promise<LabDocker> {
+    const docker = new LabDocker(shared);
     try {
+      await docker.#startContainerd();
       await docker.startDaemon();
       await docker.#importImage();
       return docker;
@@ -47,6 +56,22 @@ export class LabDocker {
       await docker.dispose();
       throw error;
     }
+  }
+
+  async #startContainerd(): Promise<void> {
+    if (this.#containerd === null) return;
+    const { directory, containerdSocket: socket } = this;
+    const config = `version = 2
+root = "${directory}/containerd"
+state = "${directory}/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "${socket}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${directory}/opt"
+`;
+    writeFileSync(`${directory}/containerd.toml`, config);
+    await this.#containerd.start(() => command("ctr", ["--address", socket, "version"]));
   }
 
   startDaemon(): Promise<void> {
@@ -71,7 +96,8 @@ export class LabDocker {
 
   /** The containerd that the daemon started for itself; a machine's own is usually at /run/containerd. */
   get containerdSocket(): string {
-    return `${this.directory}/exec/containerd/containerd.sock`;
+    const own = `${this.directory}/exec/containerd/containerd.sock`;
+    return this.#containerd === null ? own : `${this.directory}/containerd.sock`;
   }
 
   /** Makes containers that are not started, several at a time: their ids. */
@@ -113,8 +139,18 @@ export class LabDocker {
       await this.run("rm", "--force", ...some).catch(() => undefined);
     }
     await this.#daemon.stop();
+    await this.#containerd?.stop();
     const { directory, cgroupParent, containerdSocket: socket } = this;
     await removeLeftovers({ directory, socket, cgroup: `/${cgroupParent}` });
+  }
+
+  /** An image with a shell, for containers that end by their own will. */
+  async importShell(): Promise<string> {
+    const image = "oomwitness/shell:1";
+    const archive = `${this.directory}/shell.tar`;
+    buildImageArchive(archive, image, `${this.directory}/shell`);
+    await this.run("load", "--input", archive);
+    return image;
   }
 
   async #importImage(): Promise<void> {

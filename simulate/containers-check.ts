@@ -60,7 +60,7 @@ class Checker {
       this.#place(kill, identity);
       const { main, visibility } = identity;
       // Who started anew within the second in which the end of the life before is late is taken for a child, at first.
-      const isLate = this.#outcome.plan.late > 0 && !main;
+      const isLate = this.#isLate && !main;
       if (main !== null && main !== kill.main && !isLate) {
         this.#wrong(`${kill.id}: main ${main} at ${now}`);
       }
@@ -72,6 +72,10 @@ class Checker {
     const last = lines.at(-1);
     if (last === undefined) this.#wrong(`${kill.id}: never told`);
     else this.#final(kill, last.identity);
+  }
+
+  get #isLate(): boolean {
+    return this.#outcome.plan.late > 0 || this.#outcome.plan.slow > 0;
   }
 
   /** The right container, the right pod, or none; never another. */
@@ -92,13 +96,13 @@ class Checker {
     const { container, pod, main, visibility } = identity;
     if (named && container === null) this.#wrong(`${kill.id}: no container for ${path}`);
     if (told && owner.pod !== null && pod?.uid !== owner.pod.uid) this.#wrong(`${kill.id}: no pod`);
-    const isLate = this.#outcome.plan.late > 0 && !main;
+    const isLate = this.#isLate && !main;
     if (main !== null && main !== kill.main && !isLate) {
       this.#wrong(`${kill.id}: main ${main} for good`);
     }
     if (visibility === "pending") this.#wrong(`${kill.id}: pending for good`);
     this.#visibility(kill, visibility);
-    const isKnown = named || kill.run.end - kill.run.start > SECOND / 4;
+    const isKnown = named || this.#isLong(kill.run);
     if (!this.#calm || !told || !isKnown) return;
     if (container?.name !== owner.name) this.#wrong(`${kill.id}: no name`);
     if (!this.#knowsMain(kill) || pid === null) return;
@@ -116,7 +120,10 @@ class Checker {
   }
 
   /** The time of the kill is not known well enough. */
-  #isAtEdge({ at, run, id }: TrueKill): boolean {
+  #isAtEdge({ at, run, id, main }: TrueKill): boolean {
+    const { slow } = this.#outcome.plan;
+    // Of a child: a daemon that is slow to tell or stamps late has its end later than it was.
+    if (slow > 0 && !main && run.end - at < 1.2 * SECOND) return true;
     const all = this.#outcome.evidence.filter(({ kill }) => kill.id === id);
     const vague = Math.max(...all.map((one) => one.at.uncertaintyMicroseconds));
     const left = run.end - at;
@@ -129,11 +136,16 @@ class Checker {
     return { path: cgroup?.path ?? null, pid: victim?.pid ?? null, limit: limit?.cgroup ?? null };
   }
 
+  /** Long enough for a daemon to have looked at it. */
+  #isLong({ start, end }: TrueRun): boolean {
+    return end - start > SECOND / 4 + 2 * this.#outcome.plan.slow;
+  }
+
   /** CRI does not say which process is the main one; a short life may be over before it is looked at. */
   #knowsMain({ container, run }: TrueKill): boolean {
     if (container.sources.includes("containerd"))
       return container.pod !== null || run.start > BEGIN;
-    return !container.sources.includes("cri") && run.end - run.start > SECOND / 4;
+    return !container.sources.includes("cri") && this.#isLong(run);
   }
 
   // --- exits
@@ -184,7 +196,10 @@ class Checker {
   ): TrueRun | undefined {
     const at = (parseFormattedWall(record.at) ?? 0) - wallOf(0);
     const others = container.runs.filter((run) => !told.has(run));
-    const near = others.find(({ end }) => Math.abs(end - at) <= 60 * MILLISECOND);
+    const { slow } = this.#outcome.plan;
+    const near = others
+      .filter(({ end }) => end - at <= 60 * MILLISECOND && at - end <= 60 * MILLISECOND + 3 * slow)
+      .at(-1);
     if (near !== undefined || record.exitCode !== null) return near;
     const over = others.filter(({ end }) => end <= at);
     const ids = new Set(record.kills);
@@ -210,7 +225,8 @@ class Checker {
 
   #exit(container: TrueContainer, run: TrueRun, record: ExitRecord, index: number): void {
     const what = `${container.name} ${record.at} (${run.cause}, ${run.code}): ${record.verdict}`;
-    if (run.end < BEGIN - 1.1 * SECOND) this.#wrong(`${what}: history`);
+    const stamped = run.end + 2 * this.#outcome.plan.slow;
+    if (stamped < BEGIN - 1.1 * SECOND) this.#wrong(`${what}: history`);
     for (const kill of run.kills) this.#order(kill, record, index, what);
     const own = new Set(run.kills.map(({ id }) => id));
     const foreign = record.kills.filter((id) => !own.has(id) && !this.#isVague(id));

@@ -16,6 +16,11 @@ export interface Plan {
   readonly crashes: readonly Window[];
   /** An event may be late by so much (µs); a source that is slower is not up. */
   readonly late: number;
+  /**
+   * On a busy machine a daemon stamps a start, and tells of an end, so much after the one below it (µs): containerd after
+   * the kernel, Docker after containerd. None makes the next life before it has told the one before.
+   */
+  readonly slow: number;
   readonly doubled: number;
   /** The daemon notices a kill. */
   readonly notices: number;
@@ -47,6 +52,7 @@ export function makePlan(random: Random): Plan {
     vague: some(0.4),
     replays: random.chance(0.5),
     jitter: some(random.int(1, 40)),
+    slow: random.chance(0.2) ? random.int(500, 8_000) * MILLISECOND : 0,
   };
 }
 

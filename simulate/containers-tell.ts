@@ -37,9 +37,16 @@ export function tell(world: World, plan: Plan, random: Random): readonly Told[] 
 type Observed = Pick<RuntimeObservation, "kind">["kind"];
 /** What a daemon says of a life. */
 interface Stamps {
+  /** When it tells that the process is there. */
+  readonly created: number;
+  /** What it says when asked when it started. */
+  readonly exact: number;
+  /** When it tells that it started. */
   readonly started: number;
   readonly inspected: number;
+  /** When the life ended, by its word, and when it says so. */
   readonly ended: number;
+  readonly died: number;
   readonly reported: boolean | null;
 }
 
@@ -79,10 +86,11 @@ class Teller {
   }
 
   #liveRun(container: TrueContainer, source: RuntimeSourceName, run: TrueRun): void {
-    const { started, inspected } = this.#stampsOf(container, source, run);
+    const { created, exact, started, inspected, died } = this.#stampsOf(container, source, run);
     const nameless = source === "docker" || source === "podman" || source === "cri";
-    this.#event(source, started, "container", () =>
-      this.#facts(container, source, run, started, {
+    const first = source === "containerd" ? created : started;
+    this.#event(source, first, "container", () =>
+      this.#facts(container, source, run, first, {
         mainPid: nameless ? null : run.pid,
         startedAt: source === "containerd" ? null : this.#stamp(started),
         cgroupPath: source === "containerd" && this.#random.chance(0.7) ? container.path : null,
@@ -92,13 +100,13 @@ class Teller {
       this.#event(source, inspected, "container", () =>
         this.#facts(container, source, run, inspected, {
           mainPid: run.pid,
-          startedAt: this.#stamp(source === "containerd" ? started : run.start),
+          startedAt: this.#stamp(source === "containerd" ? started : exact),
           cgroupPath: container.path,
         }),
       );
     }
     this.#liveOom(container, source, run);
-    this.#event(source, run.end, "exit", () => this.#exit(container, source, run));
+    this.#event(source, died, "exit", () => this.#exit(container, source, run));
   }
 
   /** Coalesced: one word for all kills of a moment. */
@@ -180,8 +188,15 @@ class Teller {
   ): void {
     const run = container.runs.findLast(({ start }) => start < at);
     if (run === undefined) return;
-    const running = run.end > at;
-    const startedAt = source === "containerd" ? null : this.#stamp(run.start);
+    const { exact, died } = this.#stampsOf(container, source, run);
+    // A daemon that has not got round to it says nothing of this life yet, or that it goes on.
+    const began = source === "containerd" || exact <= at;
+    const running = began && died > at;
+    if (!began) {
+      this.#observed(at, this.#facts(container, source, run, at, {}));
+      return;
+    }
+    const startedAt = source === "containerd" ? null : this.#stamp(exact);
     const facts = {
       mainPid: running && source !== "cri" ? run.pid : null,
       startedAt,
@@ -190,7 +205,7 @@ class Teller {
     // Docker tells the life, and then that it is over.
     const cannotSay = source === "containerd" && !running;
     this.#observed(at, this.#facts(container, source, run, at, cannotSay ? {} : facts));
-    const news = since !== null && run.end > since;
+    const news = since !== null && died > since;
     const again = this.#random.chance(0.2);
     if (!running && (news || again)) this.#observed(at, this.#exit(container, source, run));
     if (source === "docker" && this.#plan.replays && since !== null)
@@ -200,8 +215,8 @@ class Teller {
   /** Docker's 256 events: the ends of earlier lives, from a little before the gap. */
   #replay(container: TrueContainer, source: RuntimeSourceName, at: number, since: number): void {
     for (const run of container.runs) {
-      const { ended } = this.#stampsOf(container, source, run);
-      if (ended > since - 3 * SECOND && ended < at) {
+      const { ended, died } = this.#stampsOf(container, source, run);
+      if (ended > since - 3 * SECOND && died < at) {
         this.#observed(at - MILLISECOND / 2, this.#exit(container, source, run));
       }
     }
@@ -266,18 +281,51 @@ class Teller {
 
   #makeStamps(container: TrueContainer, source: RuntimeSourceName, run: TrueRun): Stamps {
     const random = this.#random;
-    const started = run.start + random.int(1, 50) * MILLISECOND;
-    const inspected = started + random.int(1, 150) * MILLISECOND;
-    const ended = run.end + random.int(0, 10) * MILLISECOND;
+    const times = this.#times(container, source, run);
     const seen = container.path.endsWith(".scope") && random.chance(this.#plan.scopeFirst);
     const notices = run.kills.length > 0 && !seen && random.chance(this.#plan.notices);
     const reported = notices || random.chance(this.#plan.falseAlarm);
     return {
-      started,
-      inspected,
-      ended,
+      ...times,
       reported: !reported && source === "containerd" ? null : reported,
     };
+  }
+
+  #times(
+    container: TrueContainer,
+    source: RuntimeSourceName,
+    run: TrueRun,
+  ): Omit<Stamps, "reported"> {
+    const random = this.#random;
+    // Where only one daemon tells, it is right but for milliseconds.
+    const isOneOfTwo = container.sources.includes("containerd") && container.sources.length > 1;
+    const most = isOneOfTwo ? this.#plan.slow : 0;
+    const next = container.runs[container.runs.indexOf(run) + 1]?.start ?? Number.POSITIVE_INFINITY;
+    const until = Math.min(next, container.removedAt) - MILLISECOND / 2;
+    const slow = () => Math.floor(random.fraction() * most);
+    const within = (at: number) => Math.max(run.start, Math.min(at, until));
+    const created = run.start + random.int(1, 50) * MILLISECOND;
+    const ended = run.end + random.int(0, 10) * MILLISECOND;
+    const look = () => random.int(1, 150) * MILLISECOND;
+    if (most === 0) {
+      const prompt = { created, exact: run.start, started: created, ended, died: run.end };
+      return { ...prompt, inspected: created + look() };
+    }
+    // containerd tells of the start before the end.
+    if (source === "containerd") {
+      const started = Math.min(created + slow(), run.end);
+      const inspected = started + look();
+      return { created, exact: run.start, started, inspected, ended, died: ended };
+    }
+    const exact = within(run.start + slow());
+    const started = within(exact + Math.floor(slow() / 4));
+    const died = Math.max(started, within(ended + slow()));
+    // The stamp of the one below, or of its own words where it could not be asked any more.
+    const said = random.chance(0.8) ? Math.min(ended, died) : died;
+    const inspected = started + look();
+    // What it was not asked in time it knows by its own words.
+    const begun = inspected < run.end ? exact : started;
+    return { created, exact, started, inspected, ended: Math.max(begun, said), died };
   }
 
   /** A stamp of the daemon's, converted to our clock. */

@@ -13,6 +13,7 @@ import {
 } from "../../test/e2e/support/pod-judge.ts";
 import { table } from "../../test/e2e/support/pod-table.ts";
 import { say } from "./print.ts";
+import { stressExits } from "./stress-exits.ts";
 
 /**
  * `npm run stress -- --pods 100 --rounds 100`: containerd's own stress test of its OOM events, with us looking on. What is
@@ -30,9 +31,11 @@ interface State {
 }
 
 const USAGE = `Usage: npm run stress -- [--pods 100] [--rounds 100] [--state FILE] [--fresh]
+       npm run stress -- --exits 200 [--load 24]
 
 Pods × rounds of a container that is limited to 15 MiB and wants 20: each must be told as a kill, with its pod, before its
-exit, with the right verdict. Goes on where FILE (node_modules/.cache/oomwitness/stress.json) says it stopped.`;
+exit, with the right verdict. With --exits: so many containers of Docker on a shared containerd, both followed, while so many
+busy loops run: each must be told as one exit, with its code and verdict. Goes on where FILE (node_modules/.cache/oomwitness/stress.json) says it stopped.`;
 
 /** All pods go through so many rounds before they are judged and the state is kept. */
 const ROUNDS_AT_ONCE = 2;
@@ -43,6 +46,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "100" },
     state: { type: "string", default: "node_modules/.cache/oomwitness/stress.json" },
     fresh: { type: "boolean", default: false },
+    exits: { type: "string" },
+    load: { type: "string", default: "24" },
     help: { type: "boolean", default: false },
   },
 });
@@ -129,6 +134,11 @@ async function oneStep(storm: PodStorm, rounds: number, state: State): Promise<C
 async function main(): Promise<void> {
   if (values.help) return say(USAGE);
   const isCount = (count: number) => Number.isSafeInteger(count) && count > 0 && count <= 1000;
+  if (values.exits !== undefined && isCount(Number(values.exits))) {
+    const allRight = await stressExits(Number(values.exits), Number(values.load));
+    process.exitCode = allRight ? 0 : 1;
+    return;
+  }
   if (!isCount(wanted.pods) || !isCount(wanted.rounds)) {
     process.exitCode = 2;
     return say(`--pods and --rounds take 1 to 1000.\n${USAGE}`);

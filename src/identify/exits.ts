@@ -70,7 +70,12 @@ export function nextExit(around: ExitSurroundings, entry: Entry): Judged | null 
 
 /** It is opened with this record. */
 export function open({ inventory }: ExitSurroundings, entry: Entry, judged: Judged): ExitRecord {
-  const { held, record } = judged;
+  const { held } = judged;
+  const known = (id: string) => entry.exits?.some((one) => one.id === id) === true;
+  // Two ends within a millisecond, by a daemon that stamps them when it gets round to it.
+  let { id } = judged.record;
+  for (let more = 2; known(id); more++) id = `${judged.record.id}-${more}`;
+  const record = { ...judged.record, id };
   markTold(inventory, entry, held);
   tellExit(entry, toldOf(record, held.end.wallMicroseconds, held.run.begin));
   return record;

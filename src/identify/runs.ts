@@ -50,6 +50,8 @@ interface Draft {
   readonly endings: Ending[];
 }
 
+/** What the word of a second source for a known end counts as, in µs of misfit. */
+const TOLD_LATE = 50_000;
 /** A daemon tells of a start when it has stamped it: 2 s later at a load of 40. */
 const OWN_STAMP = 3 * SECOND;
 /** No process id comes again within this: the kernel takes each of at least 32,768 before. */
@@ -149,15 +151,22 @@ function namelessMisfit(draft: Draft, start: Start, { endings }: Entry): number 
   const isNamed = at <= draft.firstSeen && draft.firstSeen <= start.lastSeen;
   if (draft.startedAt === null && isNamed) return 0;
   if (at < begin) {
-    const isBetween = (one: Ending) => endTime(one) >= at && endTime(one) <= begin;
+    const isBetween = (one: Ending) => isEndSince(one, start) && endTime(one) <= begin;
     return begin - at <= STAMP_SLACK && !endings.some(isBetween) ? begin - at : NEVER;
   }
   // What ended between by this source's own word was the life before; it stamps one start only a little differently.
-  const isBefore = (one: Ending) => endTime(one) >= begin && endTime(one) < at;
+  const isBefore = (one: Ending) => endTime(one) >= begin && !isEndSince(one, start);
   const own = endings.filter(({ source }) => source === (start.source ?? null));
   if (at - begin > LATE_STAMP || own.some(isBefore)) return NEVER;
   const again = draft.starts.filter((one) => one.source === start.source && one.startedAt !== null);
   return again.every((one) => at - startTime(one) <= OWN_STAMP) ? at - begin : NEVER;
+}
+
+/** Whether an end was not before a start; stamps of one source are held against each other as it gave them. */
+function isEndSince(ending: Ending, start: Start): boolean {
+  const { startedWall, source } = start;
+  if (ending.source !== source || startedWall === null) return endTime(ending) >= startTime(start);
+  return ending.at.wallMicroseconds >= startedWall;
 }
 
 /** The latest life of that pid that had begun; one whose pid nobody knew; or one that nobody told of. */
@@ -237,18 +246,23 @@ function endMisfit(draft: Draft, nextBegin: number | null, ending: Ending): numb
   // A record that was told has the stamp of one of the sources; and how it ended they say alike.
   const { exitCode, source } = ending;
   const differs = heard.some((one) => one.exitCode !== null && one.exitCode !== exitCode);
-  return nearest <= (differs || source === null ? STAMP_SLACK : LATE_STAMP) ? nearest : NEVER;
+  const most = differs || source === null ? STAMP_SLACK : LATE_STAMP;
+  if (nearest > most) return NEVER;
+  // Each source tells each end once, and before the next life begins: that it comes late is no misfit.
+  const isLate = heard.some((one) => endTime(one) <= at + CLOCK_SLACK);
+  return off + (differs || !isLate ? nearest : Math.min(nearest, TOLD_LATE));
 }
 
 /** µs by which `at` lies outside a life. An end may be stamped late; of a process that ends at once the start may be, by a little. */
 function distanceFrom(draft: Draft, nextBegin: number | null, at: number): number {
   const seen = draft.pid === null ? Number.NEGATIVE_INFINITY : draft.firstSeen;
-  const early = (draft.startedAt ?? seen) - at;
+  const early = (draft.startedAt === null ? seen : beginOf(draft)) - at;
   return Math.max(0, early * 10, nextBegin === null ? 0 : at - nextBegin);
 }
 
+/** It began no later than it was stamped or seen, whichever was first: on a busy machine the stamp is late. */
 function beginOf({ startedAt, firstSeen }: Draft): number {
-  return startedAt ?? firstSeen;
+  return Math.min(startedAt ?? firstSeen, firstSeen);
 }
 
 function compareDrafts(one: Draft, other: Draft): number {
@@ -266,7 +280,7 @@ function finish(drafts: readonly Draft[], startedOnce: boolean): readonly Run[] 
     const named = endings.some((one) => isTold(one) && one.pid === draft.startPid);
     const unknown = index === 0 ? Number.NEGATIVE_INFINITY : (before ?? draft.firstSeen);
     const once = startedOnce && drafts.length === 1;
-    const from = draft.startedAt ?? unknown;
+    const from = draft.startedAt === null ? unknown : beginOf(draft);
     const begin = beginOf(draft);
     const since = once ? Number.NEGATIVE_INFINITY : begin;
     const live = draft.startedAt !== null && draft.firstSeen - draft.startedAt <= STAMP_SLACK;
