@@ -57,7 +57,19 @@ export async function untilTold(
 }
 
 const LIMIT_BYTES = 15 * 1024 * 1024;
-const COMPLAINTS_KEPT = 100;
+/** Complaints of one kind that are kept: a hundred of one would hide the others. */
+const KEPT_OF_EACH = 10;
+
+/** A complaint begins with its kind: the checks that failed. */
+function someOfEach(complaints: readonly string[]): string[] {
+  const kept = new Map<string, number>();
+  return complaints.filter((one) => {
+    const kind = one.slice(0, one.indexOf(":"));
+    const count = (kept.get(kind) ?? 0) + 1;
+    kept.set(kind, count);
+    return count <= KEPT_OF_EACH;
+  });
+}
 
 export function sum(one: Judgement, other: Judgement): Judgement {
   return {
@@ -72,7 +84,7 @@ export function sum(one: Judgement, other: Judgement): Judgement {
     rightLimit: one.rightLimit + other.rightLimit,
     beforeExit: one.beforeExit + other.beforeExit,
     rightVerdict: one.rightVerdict + other.rightVerdict,
-    complaints: [...one.complaints, ...other.complaints].slice(0, COMPLAINTS_KEPT),
+    complaints: someOfEach([...one.complaints, ...other.complaints]),
   };
 }
 
