@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { type LabCgroup, programPath } from "./cgroups.ts";
 
 export * from "./cgroups.ts";
@@ -64,6 +65,15 @@ export async function flood(options: FloodOptions): Promise<void> {
   const text = options.text === undefined ? [] : ["--text", options.text];
   const rate = ["--lines", String(options.lines), "--rate", String(options.linesPerSecond ?? 0)];
   await runProgram("flood", [...rate, ...(options.forge ? ["--forge"] : []), ...text]);
+}
+
+/** Whether programs may write to the log without a limit: `on` or `ratelimit`; returns what it was. */
+export function setPrintkDevkmsg(value: string): string {
+  const file = "/proc/sys/kernel/printk_devkmsg";
+  const before = readFileSync(file, "utf8").trim();
+  // The kernel wants the line end (control_devkmsg, kernel/printk/printk.c).
+  if (value !== "") writeFileSync(file, `${value}\n`);
+  return before;
 }
 
 /** Runs one of the programs and reads its truth. Rejects when it did not make the kills it was asked for. */

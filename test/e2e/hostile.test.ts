@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
+import { setPrintkDevkmsg } from "../../lab/lab.ts";
 import { HOSTILE_NAMES } from "../../lab/names.ts";
 import { whyNoV1Kills } from "../v1-cgroups.ts";
 import { TestAgent } from "./support/agent.ts";
@@ -88,15 +88,6 @@ function assertCleanList(stateDirectory: string, least: number): void {
   assert.deepEqual(unclean, []);
   const kills = lines.filter((line) => /^\s*\d\d:\d\d|^\d{4}-/.test(line));
   assert.ok(kills.length <= records.length, "more lines than kills");
-}
-
-/** Whether userspace may write to the log without a limit; returns what it was. */
-function setPrintkDevkmsg(value: string): string {
-  const file = "/proc/sys/kernel/printk_devkmsg";
-  const before = readFileSync(file, "utf8").trim();
-  // The kernel wants the line end (control_devkmsg, kernel/printk/printk.c).
-  if (value !== "") writeFileSync(file, `${value}\n`);
-  return before;
 }
 
 async function flood(args: readonly string[]): Promise<void> {
