@@ -82,6 +82,13 @@ const BUGS: Readonly<Record<string, () => Planted>> = {
         : [one],
     );
   },
+  /** A start that a daemon stamps late is taken for the next life: the one before must have ended. */
+  "late-start-ends-a-life": () =>
+    eachContainer((one) => {
+      const { mainPid, startedAt } = one.container;
+      const isLate = one.source === "docker" && mainPid === null && startedAt !== null;
+      return isLate ? [{ ...exitOf(one), at: startedAt, exitCode: null }, one] : [one];
+    }),
   /** The reason is believed: OOMKilled means 137. */
   "reason-is-cause": () =>
     eachExit((one) => [one.oomReported === true ? { ...one, exitCode: 137 } : one]),

@@ -21,6 +21,8 @@ const USAGE = `Runs the real agent on a simulated machine and compares what it s
   npm run simulate -- --bug NAME         with a planted bug: ${BUG_NAMES.join(", ")}
   npm run simulate -- --containers --seed N
                                          one schedule of container runtimes, told step by step
+  npm run simulate -- --containers --seed N --schedules 100000
+                                         so many of them, one process; seeds that fail are printed
 `;
 
 const OPTIONS = {
@@ -47,10 +49,24 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2;
   }
   const one = seed ?? Math.floor(Math.random() * 2 ** 40);
+  if (values.containers && schedules > 1 && values.schedules !== undefined)
+    return runManyContainers(one, schedules);
   if (values.containers) return tellContainers(one);
   return schedules === 1
     ? tellOne(one, bug, values.verbose)
     : runMany(seed, schedules, bug, workers);
+}
+
+function runManyContainers(seed: number, schedules: number): number {
+  let wrong = 0;
+  for (let ran = 0; ran < schedules; ran++) {
+    const [problem] = checkContainers(runContainers(seed + ran));
+    if (problem === undefined) continue;
+    wrong++;
+    print([`npm run simulate -- --containers --seed ${seed + ran}  # ${problem}`]);
+  }
+  print([`${schedules} schedules of container runtimes from seed ${seed}, ${wrong} wrong`]);
+  return wrong === 0 ? 0 : 1;
 }
 
 function tellContainers(seed: number): number {
