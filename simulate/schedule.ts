@@ -266,7 +266,7 @@ class Schedule {
     const later = (call: () => void, due: number) => {
       lastDue = Math.max(lastDue, due);
       this.#clockwork.at(lastDue, () => {
-        this.#awake(life, "input", call);
+        this.#awake(life, "timer", call);
       });
     };
     const poke = source.poke?.bind(source);
@@ -320,7 +320,7 @@ class Schedule {
         // The same words again come after the first time they were said.
         const again = this.#clockwork.now + emitDelay + this.#random.int(0, 2 * SECOND);
         this.#clockwork.at(again, () => {
-          this.#awake(life, "input", () => emit([observation]));
+          this.#awake(life, "timer", () => emit([observation]));
         });
       }
     }

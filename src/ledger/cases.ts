@@ -144,6 +144,20 @@ export class Cases {
     this.change(kill, { cgroup, attribution: attributionOf(cgroup), identity });
   }
 
+  /** The kill's cgroup by what is known and by `offered`, whichever knows better. */
+  offer(kill: Kill, offered: CgroupStamp | null): void {
+    const better = betterStamp(kill.cgroup, offered);
+    this.stamp(kill, better === null ? null : this.#withoutGuess(better, kill.cgroup, offered));
+  }
+
+  /** Of several cgroups of one name a counter's guess does not tell which it was. */
+  #withoutGuess(better: CgroupStamp, ...said: readonly (CgroupStamp | null)[]): CgroupStamp {
+    const exact = attributionOf(better) === "exact";
+    const known = said.some((stamp) => attributionOf(stamp) === "exact" && stamp?.id === better.id);
+    if (!exact || known || !this.books.hasNamesakes(better.path)) return better;
+    return { ...better, id: null };
+  }
+
   /** The source has seen this kill. */
   witness(kill: Kill, source: SourceName): void {
     if (kill.witnesses.includes(source)) return;
@@ -169,7 +183,7 @@ export class Cases {
   unite(kept: Kill, double: Kill): void {
     const { incidents } = double;
     this.change(kept, unitedOf(kept, double));
-    this.stamp(kept, betterStamp(kept.cgroup, double.cgroup));
+    this.offer(kept, double.cgroup);
     for (const source of double.witnesses) this.witness(kept, source);
     this.incidents.forget(double);
     this.change(double, { ...NO_KILL, duplicateOf: kept.id });

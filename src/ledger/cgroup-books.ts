@@ -53,6 +53,11 @@ export class CgroupBooks {
     return this.#byPath.get(path) ?? [];
   }
 
+  /** Whether a cgroup of this path was removed and made again, as far as books tell. */
+  hasNamesakes(path: string): boolean {
+    return new Set(this.at(path).map(({ identity }) => identity.id)).size > 1;
+  }
+
   /** Takes a reading. A book that is opened after its first kill was recorded begins with the recent kills that are in it. */
   observe(observation: CounterObservation, fresh: boolean): void {
     if (observation.book.kind !== "cgroup") return;

@@ -142,8 +142,10 @@ export class KillIndex {
     return this.#nearest(observation, (kill) => {
       const own = kill.evidence[source];
       const unsure = kill.at.uncertaintyMicroseconds + observation.at.uncertaintyMicroseconds;
-      const again = distance(kill, observation) <= AGAIN_MICROSECONDS + unsure;
-      return own !== undefined && own !== sequence && again;
+      // Of a kill that must come twice it is the second, also where the log's clock was found anew between the two.
+      const due = kill.groupFirst && !kill.skipped;
+      const within = due ? SAME_THREAD_MICROSECONDS : AGAIN_MICROSECONDS + unsure;
+      return own !== undefined && own !== sequence && distance(kill, observation) <= within;
     });
   }
 

@@ -9,7 +9,6 @@ import type { CgroupBook } from "./cgroup-books.ts";
 import { Groups } from "./groups.ts";
 import { killId, mayLieIn, unknownKillId } from "./identity.ts";
 import {
-  betterStamp,
   type Kill,
   killFrom,
   LATE_CLOCK_MICROSECONDS,
@@ -229,12 +228,10 @@ export class Ledger {
     if (best === undefined) return undefined;
     if (observation.cgroup !== null) {
       // The same name, perhaps not the same cgroup: it may have been made again.
-      const namesakes = this.#cases.books
-        .at(observation.cgroup.path)
-        .map((book) => book.identity.id);
       // What a counter has of another cgroup is another kill's, which then comes out of what is left.
       const elsewhere = !mayLieIn(observation.cgroup, best.cgroup);
-      if (elsewhere || new Set(namesakes).size > 1) this.#cases.stamp(best, null);
+      if (elsewhere || this.#cases.books.hasNamesakes(observation.cgroup.path))
+        this.#cases.stamp(best, null);
       else if (best.cgroup !== null && marginOf(observation.at) > 2 * LATE_CLOCK_MICROSECONDS) {
         // Dated so vaguely, it may be a later kill in a later cgroup of that name.
         this.#cases.stamp(best, { ...best.cgroup, id: null, basis: "counter" });
@@ -287,7 +284,7 @@ export class Ledger {
       limit: mergeLimit(kill.limit, observation.limit),
       trigger: mergeTrigger(kill.trigger, observation.trigger),
     });
-    this.#cases.stamp(kill, betterStamp(kill.cgroup, observation.cgroup));
+    this.#cases.offer(kill, observation.cgroup);
     this.#groups.join(kill, observation);
     this.#cases.witness(kill, observation.source);
     this.#afterAttribution(kill, observation);
