@@ -1,3 +1,4 @@
+import { BOOKS_BROKEN } from "../src/agent/books-record.ts";
 import { type Pipeline, startPipeline } from "../src/agent/pipeline.ts";
 import type { Observation } from "../src/model/observation.ts";
 import type { LedgerRecord } from "../src/model/record.ts";
@@ -172,6 +173,9 @@ class Schedule {
       sinks: () => [this.#sink(life)],
       node: "simulated",
       version: "0",
+      report: (sentence) => {
+        if (sentence.startsWith(BOOKS_BROKEN)) this.#problems.push(sentence);
+      },
       createSources: () => this.#sources(life).map((source) => this.#delayed(source, life)),
     });
   }

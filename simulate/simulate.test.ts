@@ -9,6 +9,9 @@ const REGRESSIONS = [
   1, 29, 38, 50, 54, 67, 75, 87, 141, 238, 388, 472, 510, 536, 542, 578, 685, 700, 711, 752, 843,
   896, 903, 943, 1197, 1225, 1262, 1271, 1275, 1344, 1547, 1693, 1887, 2025, 2062, 2194, 2206, 2608,
   2697, 3331, 3513, 4655, 5703, 6546, 1800029816, 835266761061, 835266758668, 1007437, 835266791920,
+  1000162, 1001130, 1001629, 1008360, 1009178, 1009303, 1009891, 1013767, 7000422, 7003757, 7006243,
+  7008257, 7011850, 7012583, 7016981, 7020024, 7026113, 7028557, 8009560, 8010113, 8018513, 8031358,
+  9017535, 9022273, 9022301,
 ];
 
 /** The same each time: all must pass. */
@@ -21,10 +24,10 @@ const NEW_SCHEDULES = 5_000;
  */
 const WRONG_GUESSES_PER_THOUSAND = 4;
 /**
- * Of the new schedules so many may fail: about one in 2,000 does (worlds where only a log that is dated wrong and counters
- * are left to tell). It is printed with the command that repeats it; a new mistake fails far more.
+ * Of the new schedules so many may fail: about one in 50,000 does (worlds where only a log that is dated wrong and
+ * counters are left to tell). It is printed with the command that repeats it; a new mistake fails far more.
  */
-const RARE_FAILURES = 20;
+const RARE_FAILURES = 3;
 /** A planted bug must show within so many schedules. */
 const BUG_SCHEDULES = 1_000;
 
@@ -49,7 +52,7 @@ test("seeds that once found a mistake find none", async () => {
 });
 
 for (const [what, first, schedules, allowed] of [
-  ["known", 1_000_000, SCHEDULES, RARE_FAILURES],
+  ["known", 1_000_000, SCHEDULES, 0],
   ["new", Math.floor(Math.random() * 2 ** 40), NEW_SCHEDULES, RARE_FAILURES],
 ] as const) {
   test(`${schedules} ${what} schedules: each kill once, the books balance, no cgroup is wrong`, async (t) => {

@@ -29,3 +29,10 @@ export class BooksRecord {
     return summary;
   }
 }
+
+/** How the operator is told that what must hold in the books does not. */
+export const BOOKS_BROKEN = "the books contradict themselves";
+
+export function sayBroken(what: string): string {
+  return `${BOOKS_BROKEN}, please report it with the state directory: not so that ${what}`;
+}

@@ -20,6 +20,7 @@ export function metricsView(
       ...drops,
       { what: "series", count: metrics.folded },
       { what: "contradictions", count: ledger.contradictions },
+      { what: "invariants", count: ledger.broken },
     ],
   };
 }

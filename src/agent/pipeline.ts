@@ -6,7 +6,7 @@ import { SECOND } from "../model/time.ts";
 import type { AgentView, Sink, StreamRecord } from "../sinks/sink.ts";
 import { isOfKernel } from "../sources/source.ts";
 import { Bookkeeping } from "./bookkeeping.ts";
-import { BooksRecord } from "./books-record.ts";
+import { BooksRecord, sayBroken } from "./books-record.ts";
 import { Identification } from "./identification.ts";
 import { Intake } from "./intake.ts";
 import { type Books, type Checkpoint, Journal, type Recovered } from "./journal.ts";
@@ -166,7 +166,8 @@ class RunningPipeline implements Pipeline {
     );
     const { node } = this.#options;
     const identify: LedgerOptions["identify"] = (record, at) => identification.identify(record, at);
-    const options = { bootId: this.#bootId, node, startedAt, identify };
+    const broken = (what: string) => this.#options.report?.(sayBroken(what));
+    const options = { bootId: this.#bootId, node, startedAt, identify, broken };
     const ledger = new Ledger(options, sameBoot?.ledger ?? null);
     return { sameBoot, metrics, identification, ledger };
   }

@@ -7,10 +7,13 @@ import { forgetSteps } from "./book.ts";
 import { CgroupBooks } from "./cgroup-books.ts";
 import { KillIndex } from "./identity.ts";
 import { type Incident, Incidents } from "./incidents.ts";
+import { Invariants } from "./invariants.ts";
 import {
   attributionOf,
   betterStamp,
+  bookWeight,
   contradicts,
+  isDuplicate,
   type Kill,
   type KillPatch,
   mergeInstant,
@@ -27,6 +30,8 @@ import { coveringStep } from "./settle.ts";
 /** Settled kills stay known this long, for evidence that comes again (a replayed log is cut off by its cursor). */
 const MEMORY_MICROSECONDS = 600 * SECOND;
 const KILLS_KEPT = 20_000;
+/** Looking through more would be felt. */
+const AUDITED = 1_000;
 /** A counter is read within that time of a kill, or says nothing about it. */
 const WITNESS_MICROSECONDS = 2 * SECOND;
 
@@ -69,6 +74,8 @@ export interface CasesContext {
   readonly node: string;
   /** Whose a kill was: the ledger knows cgroups, not containers. */
   readonly identify?: (record: KillRecord, at: Instant) => Identity;
+  /** Told once each what must hold in the books and did not: a mistake in this program. */
+  readonly broken?: (what: string) => void;
 }
 
 /**
@@ -76,6 +83,7 @@ export interface CasesContext {
  * the outbox knowing. Every rule of the ledger works on this.
  */
 export class Cases {
+  readonly invariants: Invariants;
   readonly kills = new KillIndex();
   readonly books = new CgroupBooks();
   readonly incidents = new Incidents();
@@ -95,6 +103,7 @@ export class Cases {
 
   constructor(context: CasesContext, node: NodeBook, now: number) {
     this.#context = context;
+    this.invariants = new Invariants((what) => context.broken?.(what));
     this.node = node;
     this.now = now;
     this.outbox = new Outbox({
@@ -106,6 +115,7 @@ export class Cases {
 
   /** A kill that is not in the books yet: into the books and the indexes. */
   enter(kill: Kill): void {
+    this.invariants.check(this.kills.byId(kill.id) === undefined, "a new kill has a new id");
     this.#enterBooks(kill, 1);
     this.#index(kill);
   }
@@ -133,6 +143,7 @@ export class Cases {
     Object.assign(kill, patch);
     if (inBooks) this.#enterBooks(kill, 1);
     if (patch.victim !== undefined || patch.evidence !== undefined) this.kills.add(kill);
+    this.invariants.check(this.kills.holds(kill), "a kill is found by each of its names");
     if (keys.some((key) => !UNSAID.has(key))) this.touch(kill);
   }
 
@@ -182,11 +193,17 @@ export class Cases {
   /** Two records are one kill: `kept` gets all evidence, and `double` says that it is none. */
   unite(kept: Kill, double: Kill): void {
     const { incidents } = double;
+    const two = kept !== double && !isDuplicate(kept) && !isDuplicate(double);
+    this.invariants.check(
+      two,
+      "two records that are one were two, and neither was a duplicate before",
+    );
     this.change(kept, unitedOf(kept, double));
     this.offer(kept, double.cgroup);
     for (const source of double.witnesses) this.witness(kept, source);
     this.incidents.forget(double);
     this.change(double, { ...NO_KILL, duplicateOf: kept.id });
+    this.invariants.check(bookWeight(double) === 0, "a duplicate is in no book");
     for (const source of KILL_SOURCES) {
       const named = incidents[source];
       if (named !== undefined) this.join(kept, source, named);
@@ -201,6 +218,9 @@ export class Cases {
   #enterBooks(kill: Kill, sign: 1 | -1): void {
     this.node.enter(kill, sign);
     this.books.enter(kill, sign);
+    const { invariants } = this;
+    invariants.check(this.node.isSound(), "no total of the node's book is negative");
+    invariants.check(this.books.isSoundFor(kill), "no cgroup's book explains less than nothing");
   }
 
   /** Into the indexes, not into the books: those of a checkpoint have it already. */
@@ -253,6 +273,19 @@ export class Cases {
     let start = this.order.length;
     while (start > 0 && (this.order[start - 1]?.openedAt ?? 0) >= time) start--;
     return this.order.slice(start);
+  }
+
+  /** Holds the books against the kills they are made of, where those are few enough. */
+  audit(): void {
+    if (this.order.length > AUDITED) return;
+    const known = this.node.isAtLeast(this.order);
+    this.invariants.check(known, "the node's totals have every kill that is known");
+    const explained = this.books.explainAll();
+    this.invariants.check(explained, "a cgroup's book explains every kill that is known in it");
+    const found = this.order.every((kill) => this.kills.holds(kill));
+    this.invariants.check(found, "every kill that is known is in every index");
+    const all = this.order.length === this.kills.size;
+    this.invariants.check(all, "the order of kills and their index have the same kills");
   }
 
   /** Drops what is too old or too much. */

@@ -134,6 +134,19 @@ export class CgroupBooks {
     }
   }
 
+  /** The books that hold `kill` explain no less than nothing. */
+  isSoundFor({ cgroup }: Kill): boolean {
+    if (cgroup === null) return true;
+    return pathAndAncestors(cgroup.path).every((path) =>
+      this.at(path).every(({ explained, doubled }) => explained >= 0 && doubled >= 0),
+    );
+  }
+
+  /** Each book explains the recent kills that are in it, and perhaps others that nobody remembers. */
+  explainAll(): boolean {
+    return [...this.all()].every((book) => book.explained >= weightOf(this.killsOf(book)));
+  }
+
   /** Group kills booked by the outermost books: v2 counts are hierarchical, so these hold each once. */
   groupsBooked(): number {
     return this.#groups;

@@ -22,6 +22,8 @@ const AGAIN_MICROSECONDS = 1_000_000;
  */
 const SAME_THREAD_MICROSECONDS = 10_000_000;
 
+const SOURCES = ["kernel-log", "tracefs", "probe"] as const;
+
 /** One bucket of an id: 2^30 µs ≈ 18 min. Long against the sources' disagreement, short against pid reuse. */
 const BUCKET_MICROSECONDS = 2 ** 30;
 
@@ -96,6 +98,19 @@ export class KillIndex {
     const same = this.#byTid.get(kill.victim.tid);
     if (same === undefined) this.#byTid.set(kill.victim.tid, [kill]);
     else if (!same.includes(kill)) same.push(kill);
+  }
+
+  /** Whether every name of `kill` leads to it. */
+  holds(kill: Kill): boolean {
+    if (this.#byId.get(kill.id) !== kill) return false;
+    for (const source of SOURCES) {
+      const sequence = kill.evidence[source];
+      if (sequence !== undefined && this.#byEvidence.get(`${source}:${sequence}`) !== kill)
+        return false;
+    }
+    if (isDuplicate(kill)) return !this.#unknown.has(kill);
+    if (kill.victim === null) return this.#unknown.has(kill);
+    return this.#byTid.get(kill.victim.tid)?.includes(kill) === true;
   }
 
   forget(kill: Kill): void {

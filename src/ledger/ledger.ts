@@ -82,6 +82,11 @@ export class Ledger {
     return this.#cases.contradictions;
   }
 
+  /** How often the books were found to contradict themselves. */
+  get broken(): number {
+    return this.#cases.invariants.count;
+  }
+
   /** Takes one piece of evidence. Never throws on evidence, whatever it says. */
   observe(observation: Observation): void {
     switch (observation.kind) {
@@ -121,6 +126,7 @@ export class Ledger {
     }
     if (this.#cases.now - this.#forgotAt >= 10 * SECOND) {
       this.#forgotAt = this.#cases.now;
+      this.#cases.audit();
       this.#cases.forget();
     }
   }

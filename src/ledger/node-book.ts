@@ -88,6 +88,27 @@ export class NodeBook {
     if (kill.doubled) totals.doubled += sign;
   }
 
+  /** No total is negative: every kill that went out of the book had come in. */
+  isSound(): boolean {
+    const { recorded, doubled, perhaps, perhapsDoubled, groups, skipped, unattributed } =
+      this.totals;
+    return Math.min(recorded, doubled, perhaps, perhapsDoubled, groups, skipped, unattributed) >= 0;
+  }
+
+  /** The totals have all of these kills, and perhaps others that nobody remembers. */
+  isAtLeast(kills: readonly Kill[]): boolean {
+    const known = new NodeBook(this.count, emptyTotals());
+    for (const kill of kills) known.enter(kill, 1);
+    const { recorded, doubled, perhaps, groups, unattributed } = known.totals;
+    return (
+      this.totals.recorded >= recorded &&
+      this.totals.doubled >= doubled &&
+      this.totals.perhaps >= perhaps &&
+      this.totals.groups >= groups &&
+      this.totals.unattributed >= unattributed
+    );
+  }
+
   /**
    * Decides of the kills known by `by` that the book may have or not, the latest first: it has one if it rose when that
    * kill may have happened, and nobody else's kill explains that. `rebook` changes what the books know of a kill.
