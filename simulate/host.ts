@@ -85,6 +85,7 @@ export class SimulatedHost implements Host {
     this.files = new SimulatedFiles(kernel, disk, life);
     this.processes = {
       stream: (_path, handler) => new LogReader(kernel, clockwork, life, handler),
+      streamLocked: refuse,
       streamCommand: refuse,
       raisePriority: () => false,
       withholdPermissions: () => undefined,

@@ -1,5 +1,5 @@
 import { parseTraceFormat } from "../src/parse/trace-format.ts";
-import { killEventOf } from "../src/parse/trace-kill-event.ts";
+import { KILL_EVENT_NAMES, killEventOf } from "../src/parse/trace-kill-event.ts";
 import type { TraceEvent } from "../src/parse/trace-line.ts";
 import { ProcStamper } from "../src/sources/proc-stamp.ts";
 import { DEFAULT_SOURCE_OPTIONS, type Source } from "../src/sources/source.ts";
@@ -31,6 +31,7 @@ export function createTraceTwin(
         context,
         source: "tracefs",
         stamper: new ProcStamper(context.host, DEFAULT_SOURCE_OPTIONS),
+        names: KILL_EVENT_NAMES,
         isWhole: (event) => formatOf(event).parse(event.body) !== null,
         decode: (event) => {
           const kill = killEventOf(event, formatOf(event));
@@ -39,6 +40,7 @@ export function createTraceTwin(
         askLater: () => {},
         since: 0,
         overrun: () => {},
+        strange: () => {},
       });
       let waiting = false;
       const readSoon = () => {

@@ -17,6 +17,7 @@ export interface RunningSource {
   readonly runtime: RuntimeObservation[];
   readonly notes: string[];
   readonly losses: { readonly count: number; readonly what: string }[];
+  readonly disturbances: string[];
   readonly cursors: string[];
   /** Resolves with the note of `up`, or with the end when it came first. */
   readonly upOrEnd: Promise<string | SourceEnd>;
@@ -34,9 +35,16 @@ export interface StartOptions {
 export function startSource(source: Source, options: StartOptions = {}): RunningSource {
   const controller = new AbortController();
   const up = Promise.withResolvers<string | SourceEnd>();
-  const said = { observations: [], runtime: [], notes: [], losses: [], cursors: [] } as Pick<
+  const said = {
+    observations: [],
+    runtime: [],
+    notes: [],
+    losses: [],
+    disturbances: [],
+    cursors: [],
+  } as Pick<
     RunningSource,
-    "observations" | "runtime" | "notes" | "losses" | "cursors"
+    "observations" | "runtime" | "notes" | "losses" | "disturbances" | "cursors"
   >;
   const context: SourceContext = {
     host: options.host ?? createHost(),
@@ -54,6 +62,7 @@ export function startSource(source: Source, options: StartOptions = {}): Running
       up.resolve(note);
     },
     lost: (count, what) => void said.losses.push({ count, what }),
+    disturbed: (what) => void said.disturbances.push(what),
     saveCursor: (cursor) => void said.cursors.push(cursor),
   };
   // The host's timers do not keep a program alive; the agent lives by its own.

@@ -14,6 +14,7 @@ const LOSSES_SAID = 16;
 const CURSOR_LENGTH_LIMIT = 4096;
 /** A source that was told to let go, and does not, is left to itself: what it says is no longer heard. */
 const LET_GO_MILLISECONDS = 5_000;
+const REASON_LENGTH_LIMIT = 400;
 
 export interface SupervisorHooks {
   readonly bootId: string;
@@ -148,6 +149,7 @@ export class Supervisor {
           this.#update({ state: "up", reason: null });
         }),
       lost: (count, what) => this.#outside(() => this.#lose(count, what)),
+      disturbed: (what) => hear(() => this.#disturbed(what)),
       saveCursor: (cursor) =>
         hear(() => {
           if (cursor.length <= CURSOR_LENGTH_LIMIT) this.#hooks.saveCursor(name, cursor);
@@ -182,6 +184,13 @@ export class Supervisor {
     this.#say(what);
     this.#record = { ...this.#record, lost: this.#record.lost + count };
     this.#tellSoon();
+  }
+
+  #disturbed(what: string): void {
+    this.#record = { ...this.#record, lost: this.#record.lost + 1 };
+    if (this.#record.state !== "up" && this.#record.state !== "blind") return;
+    this.#update({ state: "down", reason: what.slice(0, REASON_LENGTH_LIMIT) });
+    this.#update({ state: "up", reason: null });
   }
 
   /** Losses come in floods: they are counted at once and told once a second. */

@@ -121,6 +121,12 @@ export interface Processes {
    * A blocking read inside Node would hang process.exit() for ever (docs/decisions).
    */
   stream(path: string, handler: StreamHandler): StreamHandle;
+  /**
+   * The same for one reader at a time: `lock`, a file or directory, is locked (flock) as long as the file is read, also
+   * against readers of other mount and pid namespaces. When another process has the lock it ends with `LOCKED_STATUS`. Calls
+   * `opened` once the lock is held and the file is open. Where `flock` is missing nothing is locked.
+   */
+  streamLocked(path: string, lock: string, handler: LockedStreamHandler): StreamHandle;
   /** Runs a program (absolute name or on PATH) and streams its standard output in the same way. */
   streamCommand(command: string, args: readonly string[], handler: StreamHandler): StreamHandle;
   /**
@@ -140,6 +146,13 @@ export interface StreamHandler {
   /** The reader ended, with what it wrote to standard error (first 400 characters): EPIPE on a kmsg overrun, EBUSY, … */
   end(status: { readonly exitCode: number | null; readonly message: string }): void;
 }
+
+export interface LockedStreamHandler extends StreamHandler {
+  opened(): void;
+}
+
+/** Exit code of a reader whose lock another process holds. */
+export const LOCKED_STATUS = 75;
 
 export interface StreamHandle {
   /** Ends the child; `end` is still called. Idempotent. */

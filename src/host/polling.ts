@@ -11,20 +11,26 @@ const READS_PER_TURN = 256;
 const READ_BYTES = 65_536;
 
 /** Reads a stream without a child, by asking every 50 ms: for images that have neither `setpriv` nor `cat`. */
-export function streamByPolling(path: string, handler: StreamHandler): StreamHandle {
-  return new PollingReader(path, handler);
+export function streamByPolling(
+  path: string,
+  handler: StreamHandler,
+  opened: () => void = () => {},
+): StreamHandle {
+  return new PollingReader(path, handler, opened);
 }
 
 class PollingReader implements StreamHandle {
   readonly #path: string;
   readonly #handler: StreamHandler;
+  readonly #opened: () => void;
   #descriptor: number | null = null;
   #ended = false;
   #timer: NodeJS.Timeout;
 
-  constructor(path: string, handler: StreamHandler) {
+  constructor(path: string, handler: StreamHandler, opened: () => void) {
     this.#path = path;
     this.#handler = handler;
+    this.#opened = opened;
     this.#timer = setTimeout(() => this.#turn(), 0);
   }
 
@@ -45,7 +51,7 @@ class PollingReader implements StreamHandle {
   /** What is there: bytes, none at the end, or `null` when there is nothing yet (or the reading failed and is over). */
   #read(): Uint8Array | null {
     try {
-      this.#descriptor ??= fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+      this.#descriptor ??= this.#open();
       const buffer = Buffer.allocUnsafe(READ_BYTES);
       return buffer.subarray(0, fs.readSync(this.#descriptor, buffer, 0, READ_BYTES, null));
     } catch (error) {
@@ -53,6 +59,12 @@ class PollingReader implements StreamHandle {
       if (code !== "EAGAIN") this.#end(1, `${this.#path}: ${code}`);
       return null;
     }
+  }
+
+  #open(): number {
+    const descriptor = fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    this.#opened();
+    return descriptor;
   }
 
   #end(exitCode: number | null, message: string): void {

@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { setPriority } from "node:os";
 import { codeOf, toHostError } from "./errors.ts";
-import type { Processes, StreamHandle, StreamHandler } from "./host.ts";
+import {
+  LOCKED_STATUS,
+  type LockedStreamHandler,
+  type Processes,
+  type StreamHandle,
+  type StreamHandler,
+} from "./host.ts";
 import { streamByPolling } from "./polling.ts";
 
 /** How a file that blocks is read, best first. */
@@ -10,6 +16,11 @@ export type ReaderKind = "setpriv" | "cat" | "poll";
 /** As much of a child's standard error as is told. */
 const MESSAGE_CHARACTERS = 400;
 
+/** Told by the reader before the first byte of the file. */
+const OPENED = "opened\n";
+/** The shell opens the file, says so, and becomes the reader: one process, which holds the lock and dies with us. */
+const OPEN_AND_READ = 'exec <"$1" && echo opened && exec cat';
+
 /** `kind` is found out at the first stream when not given. */
 export function createProcesses(kind?: ReaderKind): Processes {
   let found = kind ?? null;
@@ -17,11 +28,25 @@ export function createProcesses(kind?: ReaderKind): Processes {
     found ??= findReader();
     return found;
   };
+  let locks: boolean | null = null;
+  const canLock = (): boolean => {
+    locks ??= runs("flock", ["--no-fork", "--nonblock", "/dev/null", "true"]);
+    return locks;
+  };
+  let shell: boolean | null = null;
+  const hasShell = (): boolean => {
+    shell ??= runs("sh", ["-c", "true"]);
+    return shell;
+  };
   return {
     stream: (path, handler) =>
       reader() === "poll"
         ? streamByPolling(path, handler)
         : streamChild(reader(), "cat", [path], handler),
+    streamLocked: (path, lock, handler) =>
+      reader() === "poll" || !hasShell()
+        ? streamByPolling(path, handler, handler.opened)
+        : streamLocked(reader(), canLock() ? lock : null, path, handler),
     streamCommand: (command, args, handler) => streamChild(reader(), command, args, handler),
     raisePriority,
     withholdPermissions: (mask) => void process.umask(mask),
@@ -51,6 +76,35 @@ function findReader(): ReaderKind {
 
 function runs(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore", timeout: 2000 }).status === 0;
+}
+
+function streamLocked(
+  kind: ReaderKind,
+  lock: string | null,
+  path: string,
+  handler: LockedStreamHandler,
+): StreamHandle {
+  const read = ["sh", "-c", OPEN_AND_READ, "sh", path];
+  const words =
+    lock === null
+      ? read
+      : ["flock", "--no-fork", "--nonblock", "-E", String(LOCKED_STATUS), lock, ...read];
+  const [command = "", ...args] = words;
+  return streamChild(kind, command, args, withoutGreeting(handler));
+}
+
+/** Takes the reader's word that the file is open off the beginning of what comes. */
+function withoutGreeting(handler: LockedStreamHandler): StreamHandler {
+  let missing: number = OPENED.length;
+  return {
+    data: (chunk) => {
+      const greeted = missing;
+      missing = Math.max(0, missing - chunk.length);
+      if (greeted > 0 && missing === 0) handler.opened();
+      if (chunk.length > greeted) handler.data(chunk.subarray(greeted));
+    },
+    end: (status) => handler.end(status),
+  };
 }
 
 function streamChild(

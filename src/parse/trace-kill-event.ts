@@ -6,6 +6,9 @@ import type { TraceEvent } from "./trace-line.ts";
 const SIGKILL = 9;
 const SI_KERNEL = 128;
 
+/** The events of a kill. */
+export const KILL_EVENT_NAMES: ReadonlySet<string> = new Set(["mark_victim", "signal_generate"]);
+
 /**
  * An event of `oom:mark_victim` or `signal:signal_generate`, read by its format; `null` for anything else and for signals
  * that are not the kernel's SIGKILL (a left-over instance may have had other filters).

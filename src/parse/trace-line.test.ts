@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseTraceFormat } from "./trace-format.ts";
-import { killEventOf } from "./trace-kill-event.ts";
+import { KILL_EVENT_NAMES, killEventOf } from "./trace-kill-event.ts";
 import { type TraceEvent, TraceReader } from "./trace-line.ts";
 import { MARK_FORMAT, SIGNAL_FORMAT } from "./trace-samples.ts";
 
@@ -13,7 +13,7 @@ const formatOf = (event: TraceEvent) =>
   event.name === "mark_victim" ? mark : event.name === "signal_generate" ? signal : null;
 
 const newReader = () =>
-  new TraceReader((event) => {
+  new TraceReader(KILL_EVENT_NAMES, (event) => {
     const format = formatOf(event);
     return format === null || format.parse(event.body) !== null;
   });
@@ -61,7 +61,7 @@ test("a mark's sizes are bytes, whatever its fields are called", () => {
 test("the mark of an old kernel has only a pid", () => {
   const old = parseTraceFormat('name: mark_victim\nprint fmt: "pid=%d", REC->pid\n');
   assert.ok(old !== null);
-  const [event] = new TraceReader((e) => old.parse(e.body) !== null).push(
+  const [event] = new TraceReader(KILL_EVENT_NAMES, (e) => old.parse(e.body) !== null).push(
     `${header("hog", 9, "mark_victim")}pid=9\n`,
   );
   assert.ok(event?.kind === "event");
@@ -154,4 +154,29 @@ test("a line that never ends is given up, and the next one is read", () => {
     ["broken", "event"],
   );
   assert.deepEqual(reader.push("y".repeat(100_000)), []);
+});
+
+test("what stands within the reach of somebody's text is no event, whatever it looks like", () => {
+  const mark = `${header("hog", 4510, "mark_victim")}${markBody("hog", 4510)}\n`;
+  const signal = `${header("hog", 4510, "signal_generate")}${signalBody("hog", 4510)}\n`;
+  for (const name of ["tracing_mark_write", "print", "my_module_init", "sched_switch"]) {
+    const reader = newReader();
+    const kindsOf = (text: string) => reader.push(text).map(({ kind }) => kind);
+    const forged = `${header("bash", 7, name)}x\n${signal}${mark}`;
+    assert.deepEqual(kindsOf(forged), ["foreign", "foreign", "foreign"], name);
+    assert.deepEqual(kindsOf(mark), ["foreign"], "it may be cut between two readings");
+    reader.trustAgain();
+    assert.deepEqual(kindsOf(signal + mark), ["event", "event"]);
+    const far = `${header("bash", 7, name)}${"x\n".repeat(4200)}`;
+    assert.deepEqual(kindsOf(far + mark), ["foreign", "event"], "no text is so long");
+  }
+});
+
+test("a forged event cannot complete one whose line is cut by a name", () => {
+  const start = `${header("hog", 4510, "mark_victim")}pid=4510 comm=a`;
+  const items = newReader().push(`${start}\n${header("bash", 7, "tracing_mark_write")}x\n`);
+  assert.deepEqual(
+    items.map(({ kind }) => kind),
+    ["broken", "foreign"],
+  );
 });

@@ -31,10 +31,18 @@ export type TraceItem =
   /** The ring of a CPU was overrun. */
   | { readonly kind: "lost"; readonly count: number }
   /** A line that never became whole: an event nobody could read. */
-  | { readonly kind: "broken"; readonly text: string };
+  | { readonly kind: "broken"; readonly text: string }
+  /** Text of somebody who may write to the ring, or a line so soon behind it that it may be a part of it. */
+  | { readonly kind: "foreign"; readonly text: string };
 
 /** A line without an end is cut here; the longest real one is a cgroup path (4 KiB) and its fields. */
 const LINE_LIMIT = 8192;
+/**
+ * Text that userspace or a module wrote into the ring (`tracing_mark_write: …`) is printed raw, newlines and all, so that
+ * what follows may look like any event. It has a page at most, 4 KiB until 6.7 and 8 KiB since (TRACE_SEQ_BUFFER_SIZE).
+ */
+const TEXT_REACH = 8192;
+
 /** A name has 15 bytes, so it breaks a line at most so often; two names in a line. */
 const FRAGMENT_LIMIT = 30;
 
@@ -59,16 +67,21 @@ export function parseTraceHeader(line: string): TraceEvent | null {
 }
 
 /**
- * Cuts text into events. `isWhole` says whether an event's body is complete (its format matches to the end); one that is
+ * Cuts text into events. `names` are the events that were asked for: any other line is text that somebody wrote, and what
+ * stands within its reach is not believed, whatever it looks like. `isWhole` says whether an event's body is complete (its format matches to the end); one that is
  * not waits for the lines that follow.
  */
 export class TraceReader {
+  readonly #names: ReadonlySet<string>;
   readonly #isWhole: (event: TraceEvent) => boolean;
+  /** Characters that may still belong to somebody's text. */
+  #doubtful = 0;
   #rest = "";
   #pending: TraceEvent | null = null;
   #fragments = 0;
 
-  constructor(isWhole: (event: TraceEvent) => boolean) {
+  constructor(names: ReadonlySet<string>, isWhole: (event: TraceEvent) => boolean) {
+    this.#names = names;
     this.#isWhole = isWhole;
   }
 
@@ -80,8 +93,18 @@ export class TraceReader {
     return items;
   }
 
+  /** What comes from now on was read later: it is no part of a text from before. */
+  trustAgain(): void {
+    this.#doubtful = 0;
+  }
+
   #line(line: string, items: TraceItem[]): void {
     const event = parseTraceHeader(line);
+    if (this.#isForeign(line, event)) {
+      this.#giveUp(items);
+      if (event !== null) items.push({ kind: "foreign", text: line.slice(0, 200) });
+      return;
+    }
     if (event !== null) {
       this.#giveUp(items);
       this.#offer(event, items);
@@ -97,6 +120,14 @@ export class TraceReader {
     this.#fragments++;
     if (this.#fragments > FRAGMENT_LIMIT) this.#giveUp(items);
     else this.#offer({ ...this.#pending, body: `${this.#pending.body}\n${line}` }, items);
+  }
+
+  #isForeign(line: string, event: TraceEvent | null): boolean {
+    const isDoubtful = this.#doubtful > 0;
+    this.#doubtful = Math.max(0, this.#doubtful - line.length - 1);
+    if (event === null || this.#names.has(event.name)) return isDoubtful;
+    this.#doubtful = TEXT_REACH;
+    return true;
   }
 
   #offer(event: TraceEvent, items: TraceItem[]): void {

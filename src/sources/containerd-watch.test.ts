@@ -86,6 +86,7 @@ async function follow(
     lost: (count: number) => {
       losses.lost += count;
     },
+    disturbed: () => {},
     saveCursor: () => {},
   };
   const scope = { context, procRoot: "/nowhere", known, toldUntil, heardMicroseconds: null };

@@ -68,6 +68,7 @@ function watch(runtime: ScriptedRuntime, newsSince = 0) {
       void told.push(...(observations as readonly RuntimeObservation[])),
     up: () => {},
     lost: () => {},
+    disturbed: () => {},
     saveCursor: (cursor: string) => void cursors.push(cursor),
   };
   const known = new Map<string, CriKnown>();

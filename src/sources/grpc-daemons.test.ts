@@ -52,6 +52,7 @@ function world(
     emit: () => {},
     up: () => {},
     lost: () => {},
+    disturbed: () => {},
     saveCursor: () => {},
   };
   return {

@@ -21,13 +21,15 @@ import {
 } from "./probe-event.ts";
 import { ProcStamper } from "./proc-stamp.ts";
 import type { Source, SourceContext, SourceEnd, SourceOptions } from "./source.ts";
-import { enableEvent, removeInstance, type TraceInstance } from "./trace-instance.ts";
+import { removeInstance } from "./trace-instance.ts";
 import type { DecodedEvent } from "./trace-report.ts";
 import {
   decodeKill,
   deniedBecause,
+  HeldError,
   isWholeKill,
   type KillFormats,
+  type OpenedKills,
   openKills,
   prepareTracing,
   watchKills,
@@ -53,6 +55,7 @@ async function run(context: SourceContext, options: SourceOptions): Promise<Sour
   const instanceName = `${options.instanceName}-probe`;
   const event = probeEventName(instanceName);
   const path = `${tracing}/instances/${instanceName}`;
+  let held = false;
   try {
     const opened = open(context, tracing, instanceName, event, definition.arguments);
     if (opened.kind === "unavailable") return opened;
@@ -61,15 +64,21 @@ async function run(context: SourceContext, options: SourceOptions): Promise<Sour
     return await watchKills(context, options, {
       source: "probe",
       instance: opened.instance,
+      plan: opened.plan,
       stamper,
       lineage: null,
       note: ready.note,
       isWhole: (traced) => victims.isWhole(traced),
       decode: (traced) => victims.decode(traced),
     });
+  } catch (error) {
+    held = error instanceof HeldError;
+    throw error;
   } finally {
-    await removeInstance(host, path);
-    removeProbe(host.files, tracing, event);
+    if (!held) {
+      await removeInstance(host, path);
+      removeProbe(host.files, tracing, event);
+    }
   }
 }
 
@@ -106,7 +115,7 @@ function open(
   instanceName: string,
   event: string,
   words: string,
-): { readonly kind: "open"; readonly instance: TraceInstance } | Unavailable {
+): OpenedKills | Unavailable {
   const { files } = context.host;
   try {
     const outcome = defineProbe(context.host, tracing, event, words, () =>
@@ -115,9 +124,9 @@ function open(
     if (outcome === "no-such-function") {
       return unavailable("the kernel has no function mark_oom_victim that can be probed", "");
     }
-    return openKills(context, tracing, instanceName, (instance) =>
-      enableEvent(files, instance, { name: probeEventPath(event), filter: null }),
-    );
+    return openKills(context, tracing, instanceName, [
+      { name: probeEventPath(event), filter: null },
+    ]);
   } catch (error) {
     const denied = deniedBecause(error);
     if (denied === null) throw error;

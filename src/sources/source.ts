@@ -78,6 +78,11 @@ export interface SourceContext {
   up(note: string): void;
   /** `count` pieces of evidence are known to be lost (log gap, ring overrun, full queue). */
   lost(count: number, what: string): void;
+  /**
+   * Somebody else got in its way and it put that right: told as `down` for a moment with `what`, a sentence, and counted as
+   * one loss, since nobody knows what was not recorded meanwhile.
+   */
+  disturbed(what: string): void;
   /** Remembers how far the source came (≤ 4 KiB). Persisted with the checkpoint, off the hot path. */
   saveCursor(cursor: string): void;
 }

@@ -3,6 +3,7 @@
  * tracing, and goes on recording when the program that made it is gone (Documentation/trace/ftrace.rst; facts 2).
  */
 import { type Files, type Host, HostError } from "../host/host.ts";
+import { type InstancePlan, keepSettings } from "./trace-settings.ts";
 
 export interface TraceInstance {
   /** Its directory. */
@@ -79,46 +80,22 @@ function run(host: Host, command: string, args: readonly string[]): Promise<stri
   });
 }
 
-/** Makes an instance or takes over the one left behind, without losing what it has collected. Throws `HostError`. */
+/**
+ * Makes an instance or takes over the one left behind, without losing what it has collected, and sets it as `plan` says.
+ * Throws `HostError`.
+ */
 export function openInstance(
   files: Files,
   tracing: string,
   name: string,
-  kilobytesPerCpu: number,
+  plan: InstancePlan,
 ): TraceInstance {
   const path = `${tracing}/instances/${name}`;
   const leftOver = files.exists(path);
   if (!leftOver) files.makeDirectory(path, false);
-  // Writing either of them empties the ring or cuts it.
-  if (!files.readText(`${path}/trace_clock`).includes("[mono]")) {
-    files.writeText(`${path}/trace_clock`, "mono");
-  }
-  if (!leftOver) files.writeText(`${path}/buffer_size_kb`, String(kilobytesPerCpu));
-  files.writeText(`${path}/options/overwrite`, "1");
-  // The header of a line is read by its shape (trace-line.ts).
-  files.writeText(`${path}/options/irq-info`, "1");
-  files.writeText(`${path}/tracing_on`, "1");
-  return { path, leftOver };
-}
-
-/** Switches an event on, filter first, so that nothing unwanted is recorded between. Throws `HostError`. */
-export function enableEvent(files: Files, instance: TraceInstance, event: InstanceEvent): void {
-  const path = `${instance.path}/events/${event.name}`;
-  if (event.filter !== null) files.writeText(`${path}/filter`, event.filter);
-  files.writeText(`${path}/enable`, "1");
-}
-
-/** Which of the switches that were on is off; `null` while the kills of all are recorded. */
-export function whyNotRecording(files: Files, instance: TraceInstance): string | null {
-  const switches = [
-    "tracing_on",
-    "events/oom/mark_victim/enable",
-    "events/signal/signal_generate/enable",
-  ];
-  // `1*` when it has a trigger.
-  const isOff = (name: string) => files.tryReadText(`${instance.path}/${name}`)?.startsWith("0");
-  const off = switches.find((name) => isOff(name) === true);
-  return off === undefined ? null : `${instance.path}/${off} was set to 0 by somebody else`;
+  const instance = { path, leftOver };
+  keepSettings(files, instance, plan);
+  return instance;
 }
 
 /** Removes an instance; a reader that is just dying keeps it busy, so it is tried for a second. */

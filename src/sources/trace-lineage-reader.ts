@@ -4,7 +4,8 @@ import { type BodyFormat, parseTraceFormat } from "../parse/trace-format.ts";
 import { TraceReader } from "../parse/trace-line.ts";
 import { Lineage, type LineageAnswer, type LineageFormats } from "../parse/trace-lineage.ts";
 import type { ProcStamper } from "./proc-stamp.ts";
-import { enableEvent, openInstance, readRingStats, type TraceInstance } from "./trace-instance.ts";
+import { openInstance, readRingStats, type TraceInstance } from "./trace-instance.ts";
+import { type InstancePlan, keepSettings } from "./trace-settings.ts";
 
 /** One reading serves all that wait; a tenth of the time at most is spent on it, for nobody is kept waiting for a kill. */
 const PAUSE_MILLISECONDS = 100;
@@ -15,6 +16,12 @@ const FAREWELL_MICROSECONDS = 400_000;
 const WAITING_LIMIT = 4096;
 /** For all CPUs together, so that a reading stays short on large machines. */
 const RING_KILOBYTES = 2048;
+
+const NAMES: ReadonlySet<string> = new Set(["task_newtask", "cgroup_attach_task"]);
+const EVENTS = [
+  { name: "cgroup/cgroup_attach_task", filter: null },
+  { name: "task/task_newtask", filter: null },
+];
 
 /** What the ring knows of a process whose /proc is gone; `null` where it does not. */
 export interface LineageFinding {
@@ -38,17 +45,24 @@ export class LineageReader {
   readonly #host: Host;
   readonly #stamper: ProcStamper;
   readonly #formats: LineageFormats;
+  readonly #plan: InstancePlan;
   #waiting: Waiting[] = [];
   #cancel: (() => void) | null = null;
   #pauseMilliseconds = PAUSE_MILLISECONDS;
   #closed = false;
   #close: (() => void) | null = null;
 
-  constructor(host: Host, stamper: ProcStamper, instance: TraceInstance, formats: LineageFormats) {
+  constructor(
+    host: Host,
+    stamper: ProcStamper,
+    instance: TraceInstance,
+    { formats, plan }: { readonly formats: LineageFormats; readonly plan: InstancePlan },
+  ) {
     this.#host = host;
     this.#stamper = stamper;
     this.instance = instance;
     this.#formats = formats;
+    this.#plan = plan;
   }
 
   /** Calls `found` later, if the cgroup can be told. */
@@ -79,23 +93,33 @@ export class LineageReader {
   }
 
   #read(): void {
+    const trusted = this.#isAsSet();
     const served = this.#waiting;
     this.#waiting = [];
     const began = this.#host.clock.monotonicMicroseconds();
     const lineage = new Lineage(this.#formats, this.#stamper.memory?.hierarchy ?? 0);
-    const reader = new TraceReader((event) => lineage.take(event));
+    const reader = new TraceReader(NAMES, (event) => lineage.take(event));
     const decoder = new TextDecoder();
     const handle = this.#host.processes.stream(`${this.instance.path}/trace`, {
       data: (chunk) => void reader.push(decoder.decode(chunk, { stream: true })),
       end: ({ exitCode }) => {
         this.#close = null;
         this.#cancel = null;
-        if (exitCode === 0) this.#answer(served, lineage);
+        if (exitCode === 0 && trusted) this.#answer(served, lineage);
         this.#rest(this.#host.clock.monotonicMicroseconds() - began);
         if (this.#waiting.length > 0) this.#schedule();
       },
     });
     this.#close = () => handle.close();
+  }
+
+  /** What a ring recorded that somebody changed is believed of nobody. */
+  #isAsSet(): boolean {
+    try {
+      return keepSettings(this.#host.files, this.instance, this.#plan).length === 0;
+    } catch {
+      return false;
+    }
   }
 
   #rest(spentMicroseconds: number): void {
@@ -156,10 +180,9 @@ export function openLineage(
     const newtask = readFormat(host, tracing, "task/task_newtask");
     const attach = readFormat(host, tracing, "cgroup/cgroup_attach_task");
     if (newtask === null || attach === null) return null;
-    const instance = openInstance(host.files, tracing, name, ringKilobytes(host, tracing));
-    enableEvent(host.files, instance, { name: "cgroup/cgroup_attach_task", filter: null });
-    enableEvent(host.files, instance, { name: "task/task_newtask", filter: null });
-    return new LineageReader(host, stamper, instance, { newtask, attach });
+    const plan = { events: EVENTS, kilobytesPerCpu: ringKilobytes(host, tracing) };
+    const instance = openInstance(host.files, tracing, name, plan);
+    return new LineageReader(host, stamper, instance, { formats: { newtask, attach }, plan });
   } catch {
     return null;
   }

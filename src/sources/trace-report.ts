@@ -16,6 +16,10 @@ import type { LineageFinding } from "./trace-lineage-reader.ts";
 const REMEMBERED_LIMIT = 4096;
 /** A wall time computed from the monotonic clock is right to about so much. */
 const WALL_UNCERTAINTY_MICROSECONDS = 1000;
+/** What is read of the ring at once comes within that time. */
+const ONE_READING_MICROSECONDS = 20_000;
+/** A kill cannot be later than now, by more than two clocks' readings differ. */
+const FUTURE_MICROSECONDS = 1_000_000;
 /** Runs are ended this long after their last event at the latest. */
 const SETTLE_MILLISECONDS = 200;
 
@@ -31,6 +35,8 @@ export interface KillReporterParts {
   readonly context: SourceContext;
   readonly source: "tracefs" | "probe";
   readonly stamper: ProcStamper;
+  /** Names of the events that the instance records. */
+  readonly names: ReadonlySet<string>;
   readonly isWhole: (event: TraceEvent) => boolean;
   readonly decode: (event: TraceEvent) => DecodedEvent | null;
   /** Finds out later what /proc could not tell. */
@@ -42,6 +48,8 @@ export interface KillReporterParts {
   readonly since: number;
   /** The ring was overrun: somebody should look at its statistics. */
   readonly overrun: () => void;
+  /** Something in the ring is not what it should record: somebody should look at its settings. */
+  readonly strange: () => void;
 }
 
 /** From the text of a trace instance to observations: at once, with whatever is known of the victim's cgroup. */
@@ -54,10 +62,11 @@ export class KillReporter {
   readonly #known = new Map<string, KillObservation>();
   readonly #suspects = new Map<string, KillObservation>();
   #cancelSettle: (() => void) | null = null;
+  #readAt = 0;
 
   constructor(parts: KillReporterParts) {
     this.#parts = parts;
-    this.#reader = new TraceReader(parts.isWhole);
+    this.#reader = new TraceReader(parts.names, parts.isWhole);
     this.#pairing = new KillPairing({
       mayBeGroup: (incident) => parts.stamper.mayBeGroup(this.#known.get(incident)?.cgroup ?? null),
     });
@@ -71,12 +80,18 @@ export class KillReporter {
   push(chunk: Uint8Array): void {
     const kills: KillObservation[] = [];
     const others: Observation[] = [];
-    for (const item of this.#reader.push(this.#decoder.decode(chunk, { stream: true }))) {
+    const now = this.#parts.context.host.clock.monotonicMicroseconds();
+    if (now - this.#readAt > ONE_READING_MICROSECONDS) this.#reader.trustAgain();
+    this.#readAt = now;
+    const items = this.#reader.push(this.#decoder.decode(chunk, { stream: true }));
+    for (const item of items) {
       if (item.kind === "lost") this.#parts.overrun();
-      else if (item.kind === "broken") this.#parts.context.lost(1, "unreadable trace line");
-      else this.#event(item.event, kills, others);
+      else if (item.kind === "event" && item.event.microseconds <= now + FUTURE_MICROSECONDS) {
+        this.#event(item.event, kills, others);
+      } else this.#parts.context.lost(1, "trace line that cannot be believed or read");
     }
     this.#emit(kills, others);
+    if (!items.some(({ kind }) => kind === "event")) this.#parts.strange();
   }
 
   close(): void {

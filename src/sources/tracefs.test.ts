@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { resolve } from "node:path";
-import { after, before, type TestContext, test } from "node:test";
+import { after, afterEach, before, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, type RunningSource, startSource } from "../../test/source-harness.ts";
 import { V1Cgroup, whyNoV1Kills } from "../../test/v1-cgroups.ts";
@@ -17,9 +24,16 @@ const NAME = `owh-trace-test-${process.pid}`;
 const BUILD = resolve(import.meta.dirname, "../../lab/build");
 const skip = whyNoV1Kills() ?? (existsSync(INSTANCES) ? false : "tracefs is not mounted here");
 
+/** A test that fails must not keep the instance from the next. */
+const started: RunningSource[] = [];
+afterEach(async () => {
+  for (const running of started.splice(0)) await running.stop().catch(() => {});
+});
+
 async function start(options: Partial<SourceOptions> = {}): Promise<RunningSource> {
   const merged = { ...DEFAULT_SOURCE_OPTIONS, instanceName: NAME, keepInstance: false, ...options };
   const running = startSource(createTracefsSource(merged));
+  started.push(running);
   assert.equal(await running.upOrEnd, "");
   return running;
 }
@@ -99,18 +113,95 @@ test("without /proc the lineage tells", { skip }, async (t) => {
   }
 });
 
-test("recording that somebody else switched off is noticed, and switched on by the next try", {
+/** What somebody may change, by one write each, and what it must be again. */
+const CHANGES: readonly (readonly [file: string, text: string, again: RegExp])[] = [
+  ["tracing_on", "0", /^1/],
+  ["events/enable", "0", /^X/],
+  ["events/oom/mark_victim/filter", "pid==1", /^none/],
+  ["events/signal/signal_generate/filter", "sig==11", /^sig==9 && code==128/],
+  ["events/oom/mark_victim/trigger", "traceoff", /^#/],
+  ["set_event_pid", "1", /^$/],
+  ["tracing_cpumask", "2", /^/],
+  ["trace_clock", "global", /\[mono\]/],
+  ["buffer_size_kb", "4", /^(?!4$)/],
+  ["options/markers", "1", /^0/],
+  ["options/copy_trace_marker", "1", /^0/],
+  ["options/raw", "1", /^0/],
+  ["options/hex", "1", /^0/],
+  ["options/context-info", "0", /^1/],
+  ["options/irq-info", "0", /^1/],
+  ["options/fields", "1", /^0/],
+  ["options/verbose", "1", /^0/],
+  ["options/stacktrace", "1", /^0/],
+];
+
+test("each setting that somebody changes is put back and told, and the next kill is seen", {
   skip,
-}, async () => {
-  for (const off of ["tracing_on", "events/enable"]) {
-    const running = await start({ keepInstance: true });
-    writeFileSync(`${INSTANCES}/${NAME}/${off}`, "0");
-    await assert.rejects(running.end, /set to 0 by somebody else/);
-    const again = await start();
+  timeout: 120_000,
+}, async (t) => {
+  const running = await start();
+  const setting = (file: string) => readFileSync(`${INSTANCES}/${NAME}/${file}`, "utf8").trim();
+  for (const [file, text, again] of CHANGES) {
+    const told = running.disturbances.length;
+    const before = setting(file);
+    const began = performance.now();
+    writeFileSync(`${INSTANCES}/${NAME}/${file}`, text);
+    await eventually(file, () => running.disturbances.length > told, 4000);
+    t.diagnostic(`${file}: ${text} put back after ${Math.round(performance.now() - began)} ms`);
+    assert.match(setting(file), again, file);
+    if (file === "tracing_cpumask") assert.equal(setting(file), before);
     const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1");
-    await eventually(off, () => kills(again, isOneOf([pid])).length === 1);
-    await again.stop();
+    await eventually(`a kill after ${file}`, () => kills(running, isOneOf([pid])).length === 1);
+    assert.match(running.disturbances.at(-1) ?? "", /somebody else changed .*: put back/);
   }
+  assert.equal(running.disturbances.length, CHANGES.length, running.disturbances.join("\n"));
+  assert.deepEqual(await running.stop(), { kind: "stopped" });
+});
+
+test("a left-over instance is set right before it is read", { skip, timeout: 30_000 }, async () => {
+  const first = await start({ keepInstance: true });
+  await first.stop();
+  for (const [file, text] of CHANGES) writeFileSync(`${INSTANCES}/${NAME}/${file}`, text);
+  const second = await start();
+  const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1");
+  await eventually("a kill", () => kills(second, isOneOf([pid])).length === 1);
+  await second.stop();
+  assert.deepEqual(second.disturbances, []);
+});
+
+/** An event of a kill as the ring prints it, now, of a process that nobody killed. */
+function forgedKill(pid: number): string {
+  const seconds = (Number(process.hrtime.bigint() / 1000n) / 1e6).toFixed(6);
+  const head = (name: string) => `             hog-${pid}    [000] d..2. ${seconds}: ${name}: `;
+  const sizes = "total-vm:17896kB anon-rss:15232kB file-rss:968kB shmem-rss:0kB";
+  return [
+    "x",
+    `${head("signal_generate")}sig=9 errno=0 code=128 comm=hog pid=${pid} grp=1 res=0`,
+    `${head("mark_victim")}pid=${pid} comm=hog ${sizes} uid=0 pgtables:68kB oom_score_adj=0`,
+    `${head("mark_victim")}pid=${pid} comm=hog total-vm=17896kB anon-rss=15232kB file-rss:968kB shmem-rss:0kB uid=0 pgtables=68kB oom_score_adj=0`,
+    "",
+  ].join("\n");
+}
+
+test("text that somebody writes into the ring makes no kill, whether markers are on or off", {
+  skip,
+  timeout: 30_000,
+}, async () => {
+  const running = await start();
+  const write = (file: string, text: string) => writeFileSync(`${INSTANCES}/${NAME}/${file}`, text);
+  assert.throws(() => write("trace_marker", forgedKill(4_000_001)), { code: "EINVAL" });
+  assert.throws(() => write("trace_marker_raw", "abcdefgh"), { code: "EINVAL" });
+  // As root of the host one may switch them on, and be quick.
+  write("options/markers", "1");
+  write("trace_marker", forgedKill(4_000_002));
+  await eventually("it is seen", () => running.disturbances.length === 1);
+  assert.throws(() => write("trace_marker", forgedKill(4_000_003)), { code: "EINVAL" });
+  const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1");
+  await eventually("a real kill", () => kills(running, isOneOf([pid])).length === 1);
+  await running.stop();
+  const forged = kills(running, ({ victim }) => victim.tid >= 4_000_000);
+  assert.deepEqual(forged, []);
+  assert.ok(running.losses.length > 0, "what was not believed is counted");
 });
 
 test("hostile names forge nothing and stay whole", { skip }, async () => {
@@ -151,8 +242,28 @@ test("who shares memory is told from who only dies with its container", { skip }
   assert.equal(kills(running, ({ victim }) => victim.comm === "sleep").length, 0);
 });
 
-test("a pipe that somebody else reads: it gives up after 2 s and leaves nothing", {
+test("of two agents on one instance the second says who has it, and sees when the first is gone", {
   skip,
+  timeout: 60_000,
+}, async () => {
+  const first = await start({ keepInstance: true });
+  const options = { ...DEFAULT_SOURCE_OPTIONS, instanceName: NAME, keepInstance: true };
+  const second = startSource(createTracefsSource(options));
+  const pid = `pid ${process.pid} \\(.*node.*\\)`;
+  await assert.rejects(second.end, new RegExp(`is read by ${pid}: stop it`));
+  assert.deepEqual(second.notes, [], "it was never up");
+  const elsewhere = spawnSync("unshare", ["-m", "flock", "-n", `${INSTANCES}/${NAME}`, "true"]);
+  assert.equal(elsewhere.status, 1, "the lock holds in other mount namespaces");
+  const pids = await lab("storm", "--cgroup", box.directory, "--kills", "3");
+  await eventually("the first sees", () => kills(first, isOneOf(pids)).length === 3);
+  await first.stop();
+  const third = await start();
+  await third.stop();
+});
+
+test("a pipe that somebody else reads: it is never up, gives up after 2 s and leaves nothing", {
+  skip,
+  timeout: 30_000,
 }, async () => {
   mkdirSync(`${INSTANCES}/${NAME}`);
   const other = spawn("cat", [`${INSTANCES}/${NAME}/trace_pipe`], { stdio: "ignore" });
@@ -163,6 +274,7 @@ test("a pipe that somebody else reads: it gives up after 2 s and leaves nothing"
   );
   await assert.rejects(running.end, /busy/i);
   assert.ok(performance.now() - began < 5000);
+  assert.deepEqual(running.notes, []);
   await ended(other);
   for (const name of [NAME, `${NAME}-lineage`]) rmdirSync(`${INSTANCES}/${name}`);
 });

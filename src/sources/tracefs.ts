@@ -19,13 +19,14 @@ async function run(context: SourceContext, options: SourceOptions): Promise<Sour
   const { tracing, formats } = ready;
   const opened = openKills(context, tracing, options.instanceName);
   if (opened.kind === "unavailable") return opened;
-  const { instance } = opened;
+  const { instance, plan } = opened;
   const stamper = new ProcStamper(host, options);
   const lineage = openLineage(host, stamper, tracing, `${options.instanceName}-lineage`);
   try {
     return await watchKills(context, options, {
       source: "tracefs",
       instance,
+      plan,
       stamper,
       lineage,
       note: [ready.note, stamper.blind].filter((part) => part !== "").join("; "),

@@ -73,6 +73,7 @@ export class LogBench {
       emit: (observations) => void this.emitted.push(...observations.filter(isOfKernel)),
       up: (note) => this.ups.push(note),
       lost: (count) => this.losses.push(count),
+      disturbed: () => {},
       saveCursor: (cursor) => {
         this.savedCursor = cursor;
       },
@@ -112,6 +113,7 @@ export class LogBench {
           this.commands.push(path);
           return open(handler);
         },
+        streamLocked: () => assert.fail("the log needs no lock"),
         streamCommand: (command, _words, handler) => {
           this.commands.push(command);
           return open(handler);
