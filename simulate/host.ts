@@ -56,6 +56,7 @@ export class SimulatedHost implements Host {
   /** No container runtime listens here. */
   readonly http: HttpClient = {
     get: ({ socketPath }) => Promise.reject(noSocket(socketPath)),
+    list: ({ socketPath }) => Promise.reject(noSocket(socketPath)),
     lines: ({ socketPath }, handler) => {
       handler.end(noSocket(socketPath));
       return { close: () => undefined };

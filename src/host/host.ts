@@ -170,7 +170,26 @@ export interface HttpClient {
     readonly maxBytes: number;
     readonly signal?: AbortSignal;
   }): Promise<{ readonly status: number; readonly body: string }>;
-  /** Follows an answer without an end, line by line (invalid UTF-8 becomes U+FFFD). */
+  /**
+   * One request whose answer is a JSON list, element by element as they come: it costs no more memory than the longest. Elements of more
+   * than `maxElementBytes` are left out and counted. `isList`: there was a list, and it came to its end.
+   */
+  list(
+    request: {
+      readonly socketPath: string;
+      readonly target: string;
+      readonly timeoutMilliseconds: number;
+      /** A longer answer is refused. */
+      readonly maxBytes: number;
+      readonly maxElementBytes: number;
+      readonly signal?: AbortSignal;
+    },
+    element: (text: string) => void,
+  ): Promise<{ readonly status: number; readonly isList: boolean; readonly dropped: number }>;
+  /**
+   * Follows an answer without an end, line by line (invalid UTF-8 becomes U+FFFD). A daemon that says more than a machine full of
+   * containers can have to say is not followed on (`EMSGSIZE`).
+   */
   lines(
     request: {
       readonly socketPath: string;

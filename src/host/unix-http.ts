@@ -1,9 +1,24 @@
 import http from "node:http";
+import { Budget } from "../std/budget.ts";
+import { ByteGatherer } from "../std/byte-gatherer.ts";
+import { JsonElements } from "../std/json-elements.ts";
 import { toHostError } from "./errors.ts";
 import { HostError, type HttpClient, type LineHandler, type StreamHandle } from "./host.ts";
 
 /** Requests at once to one daemon; what comes in addition waits its turn. */
 const MAX_CONNECTIONS = 8;
+
+/** Lines of a stream: a full machine that starts all it has tells some 10,000 at once. */
+const LINES_AT_ONCE = 20_000;
+const LINES_PER_SECOND = 1_000;
+const STREAM_BYTES_AT_ONCE = 2 ** 25;
+const STREAM_BYTES_PER_SECOND = 2 ** 21;
+/** Elements of a list, of whatever: each takes its time. */
+const ELEMENTS_LIMIT = 50_000;
+/** A container has an id of 64 digits. */
+const LEAST_ELEMENT_BYTES = 64;
+/** Answers before the answer (HTTP status 1xx). */
+const INFORMATION_LIMIT = 10;
 
 type Get = Parameters<HttpClient["get"]>[0];
 type Follow = Parameters<HttpClient["lines"]>[0];
@@ -12,17 +27,39 @@ type Follow = Parameters<HttpClient["lines"]>[0];
 export function createHttpClient(): HttpClient {
   const agent = new http.Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: 1 });
   return {
-    get: (request) => get(agent, request, true),
+    get: async (request) => {
+      const body = new ByteGatherer();
+      const take = (chunk: Uint8Array) => body.add(chunk);
+      const status = await receive(agent, request, take, true);
+      return { status, body: new TextDecoder().decode(body.take()) };
+    },
+    list: async (request, element) => {
+      const list = new JsonElements(request.maxElementBytes, LEAST_ELEMENT_BYTES);
+      const decoder = new TextDecoder();
+      let count = 0;
+      const take = (chunk: Uint8Array) => {
+        const elements = list.read(chunk);
+        count += elements.length;
+        if (count + list.dropped > ELEMENTS_LIMIT)
+          throw tooMany(request.socketPath, `${ELEMENTS_LIMIT} elements`);
+        for (const one of elements) element(decoder.decode(one));
+      };
+      const status = await receive(agent, request, take, true);
+      return { status, isList: list.isWhole, dropped: list.dropped };
+    },
     lines: (request, handler) => new LineStream(request, handler),
   };
 }
 
-async function get(agent: http.Agent, request: Get, again: boolean) {
+type Take = (chunk: Uint8Array) => void;
+
+/** One request; `take` is told the pieces of its answer. The status, when it has ended. */
+async function receive(agent: http.Agent, request: Get, take: Take, again: boolean) {
   try {
-    return await getOnce(agent, request);
+    return await receiveOnce(agent, request, take);
   } catch (error) {
     // A daemon that was restarted has closed the connection we kept.
-    if (again && error instanceof StaleConnection) return get(agent, request, false);
+    if (again && error instanceof StaleConnection) return receive(agent, request, take, false);
     throw error instanceof StaleConnection ? error.reason : error;
   }
 }
@@ -35,10 +72,7 @@ class StaleConnection extends Error {
   }
 }
 
-function getOnce(
-  agent: http.Agent,
-  request: Get,
-): Promise<{ readonly status: number; readonly body: string }> {
+function receiveOnce(agent: http.Agent, request: Get, take: Take): Promise<number> {
   const { socketPath, target, timeoutMilliseconds, maxBytes, signal } = request;
   return new Promise((resolve, reject) => {
     const call = http.get({
@@ -59,22 +93,43 @@ function getOnce(
       () => fail(new HostError("ETIMEDOUT", socketPath, `no answer in ${timeoutMilliseconds} ms`)),
       timeoutMilliseconds,
     );
+    boundInformation(call, socketPath, fail);
     call.on("error", fail);
     call.on("response", (response) => {
-      const chunks: Buffer[] = [];
       let size = 0;
       response.on("error", fail);
       response.on("data", (chunk: Buffer) => {
         size += chunk.length;
-        if (size > maxBytes) fail(tooLarge(socketPath, maxBytes));
-        else chunks.push(chunk);
+        try {
+          if (size > maxBytes) throw tooLarge(socketPath, maxBytes);
+          take(chunk);
+        } catch (error) {
+          fail(error);
+        }
       });
       response.on("end", () => {
         clearTimeout(timer);
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+        resolve(response.statusCode ?? 0);
       });
     });
   });
+}
+
+function boundInformation(
+  call: http.ClientRequest,
+  socketPath: string,
+  fail: (error: HostError) => void,
+): void {
+  let informed = 0;
+  call.on("information", () => {
+    informed += 1;
+    const message = `more than ${INFORMATION_LIMIT} answers before the answer`;
+    if (informed > INFORMATION_LIMIT) fail(new HostError("EPROTO", socketPath, message));
+  });
+}
+
+function tooMany(path: string, what: string): HostError {
+  return new HostError("EMSGSIZE", path, `more than ${what}`);
 }
 
 /** Docker answers no request without a Host; the name means nothing on a Unix socket. */
@@ -93,7 +148,9 @@ class LineStream implements StreamHandle {
   readonly #handler: LineHandler;
   readonly #request: Follow;
   readonly #call: http.ClientRequest;
-  #pieces: Buffer[] = [];
+  readonly #pieces = new ByteGatherer();
+  readonly #lines = new Budget(LINES_AT_ONCE, LINES_PER_SECOND);
+  readonly #bytes = new Budget(STREAM_BYTES_AT_ONCE, STREAM_BYTES_PER_SECOND);
   #size = 0;
   #ended = false;
 
@@ -105,6 +162,7 @@ class LineStream implements StreamHandle {
     const late = () =>
       this.#end(new HostError("ETIMEDOUT", socketPath, `no answer in ${connectMilliseconds} ms`));
     const timer = setTimeout(late, connectMilliseconds);
+    boundInformation(this.#call, socketPath, (error) => this.#end(error));
     this.#call.on("close", () => clearTimeout(timer));
     this.#call.on("error", (error) => this.#end(toHostError(error, socketPath)));
     this.#call.on("response", (response) => {
@@ -131,6 +189,10 @@ class LineStream implements StreamHandle {
   }
 
   #take(chunk: Buffer): void {
+    const { socketPath } = this.#request;
+    if (!this.#bytes.spend(chunk.length, performance.now())) {
+      this.#end(tooMany(socketPath, "32 MiB of events at once and 2 MiB a second"));
+    }
     let from = 0;
     for (let at = chunk.indexOf(10); at >= 0 && !this.#ended; at = chunk.indexOf(10, from)) {
       this.#add(chunk.subarray(from, at));
@@ -142,17 +204,22 @@ class LineStream implements StreamHandle {
 
   #add(piece: Buffer): void {
     this.#size += piece.length;
-    if (this.#size > this.#request.maxLineBytes) this.#pieces = [];
-    else if (piece.length > 0) this.#pieces.push(piece);
+    if (this.#size > this.#request.maxLineBytes) this.#pieces.take();
+    else this.#pieces.add(piece);
   }
 
   #finishLine(): void {
     const dropped = this.#size > this.#request.maxLineBytes;
-    const text = Buffer.concat(this.#pieces).toString("utf8");
-    this.#pieces = [];
+    const text = new TextDecoder().decode(this.#pieces.take());
     this.#size = 0;
-    if (dropped) this.#handler.dropped();
+    if (!this.#lines.spend(1, performance.now())) this.#end(this.#tooMany());
+    else if (dropped) this.#handler.dropped();
     else if (text !== "") this.#handler.line(text);
+  }
+
+  #tooMany(): HostError {
+    const { socketPath } = this.#request;
+    return tooMany(socketPath, `${LINES_AT_ONCE} lines at once and ${LINES_PER_SECOND} a second`);
   }
 
   #end(error: HostError | null): void {

@@ -1,4 +1,5 @@
 import type { PodRecord } from "../model/record.ts";
+import { shortText } from "../std/short-text.ts";
 import { isSandbox, MAX_TEXT, podOfLabels } from "./docker-labels.ts";
 import { textIn } from "./json-value.ts";
 
@@ -39,7 +40,7 @@ export function identityOfContainerd(
   return {
     runtime: namespace === DOCKER_NAMESPACE ? "docker" : "containerd",
     name: pod?.container ?? textIn(labels, "nerdctl/name", MAX_TEXT) ?? chosenName(id),
-    image: image === "" || isDigest(image) ? null : image.slice(0, MAX_TEXT),
+    image: image === "" || isDigest(image) ? null : shortText(image, MAX_TEXT),
     imageId: isDigest(image) ? image : null,
     restarts: countOf(textIn(labels, "containerd.io/restart.count", 10)),
     pod,
@@ -49,7 +50,7 @@ export function identityOfContainerd(
 
 /** `ctr run IMAGE NAME` makes the name the id; other clients make an id of 64 digits. */
 function chosenName(id: string): string | null {
-  return /^[0-9a-f]{64}$/.test(id) ? null : id.slice(0, MAX_TEXT);
+  return /^[0-9a-f]{64}$/.test(id) ? null : shortText(id, MAX_TEXT);
 }
 
 function isDigest(image: string): boolean {

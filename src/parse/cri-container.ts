@@ -1,4 +1,5 @@
 import type { PodRecord } from "../model/record.ts";
+import { shortText } from "../std/short-text.ts";
 import { MAX_TEXT } from "./docker-labels.ts";
 import { countIn, objectOf, parseJson, textIn } from "./json-value.ts";
 
@@ -54,7 +55,7 @@ function reference(image: string | undefined): string | null {
 }
 
 function text(value: string | undefined): string | null {
-  return value === undefined || value === "" ? null : value.slice(0, MAX_TEXT).toWellFormed();
+  return value === undefined || value === "" ? null : shortText(value, MAX_TEXT).toWellFormed();
 }
 
 /** How a container ended, in the runtime's words. */

@@ -1,4 +1,5 @@
 import type { PodRecord } from "../model/record.ts";
+import { shortText } from "../std/short-text.ts";
 import { containerId } from "./docker-event.ts";
 import { isSandbox, MAX_TEXT, podOfLabels } from "./docker-labels.ts";
 import {
@@ -91,19 +92,9 @@ export interface DockerListed extends DockerContainer {
   readonly active: boolean;
 }
 
-/** Elements that are no containers are left out; `null` when it is no list. */
-export function parseDockerList(text: string): DockerListed[] | null {
-  return listOf(text, listedOf);
-}
-
-/** What `read` makes of each element of a list; `null` when it is none. */
-export function listOf(
-  text: string,
-  read: (element: JsonObject | null) => DockerListed | null,
-): DockerListed[] | null {
-  const list = parseJson(text);
-  if (!Array.isArray(list)) return null;
-  return list.flatMap((element: unknown) => read(objectOf(element)) ?? []);
+/** One element of that list; `null` when it is no container. */
+export function parseDockerListed(text: string): DockerListed | null {
+  return listedOf(objectOf(parseJson(text)));
 }
 
 const WITHOUT_PROCESS = ["created", "configured", "exited", "dead"];
@@ -131,7 +122,7 @@ function firstName(element: JsonObject | null): string | null {
   if (!Array.isArray(names)) return null;
   const texts = names.filter((name: unknown): name is string => typeof name === "string");
   const name = texts.find((text) => !text.slice(1).includes("/")) ?? texts[0];
-  return name === undefined || name === "" ? null : name.slice(0, MAX_TEXT).toWellFormed();
+  return name === undefined || name === "" ? null : shortText(name, MAX_TEXT).toWellFormed();
 }
 
 function nameOf(name: string | null): string | null {

@@ -1,3 +1,5 @@
+import { shortText } from "../std/short-text.ts";
+
 /** Reading JSON of others without believing it: each reader gives `null` for what is not there or of another type. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -31,7 +33,7 @@ export function objectIn(object: JsonObject | null, name: string): JsonObject | 
 export function textIn(object: JsonObject | null, name: string, maxLength: number): string | null {
   const value = member(object, name);
   if (typeof value !== "string" || value === "") return null;
-  return value.slice(0, maxLength).toWellFormed();
+  return shortText(value, maxLength).toWellFormed();
 }
 
 /** A whole number from 0 up that a double holds exactly. */

@@ -1,10 +1,4 @@
-import {
-  type DockerInspect,
-  type DockerListed,
-  inspectOf,
-  listedOf,
-  listOf,
-} from "./docker-container.ts";
+import { type DockerInspect, type DockerListed, inspectOf, listedOf } from "./docker-container.ts";
 import {
   countIn,
   flagIn,
@@ -40,12 +34,13 @@ export function parsePodmanInspect(text: string): DockerInspect | null {
  *
  *     [{"Id":"4ff8…","Names":["m1"],"Image":"localhost/bomb:1","ImageID":"1771…","IsInfra":false,"Labels":null,
  *     "State":"exited"}]
+ *
+ * One element of it.
  */
-export function parsePodmanList(text: string): DockerListed[] | null {
-  return listOf(text, (element) => {
-    const listed = listedOf(element);
-    return listed === null ? null : withOwnWords(listed, element);
-  });
+export function parsePodmanListed(text: string): DockerListed | null {
+  const element = objectOf(parseJson(text));
+  const listed = listedOf(element);
+  return listed === null ? null : withOwnWords(listed, element);
 }
 
 /** The id of the image is told without its algorithm; the pause container of a pod is called `infra`. */

@@ -167,7 +167,10 @@ function readerOf(request: HttpRequest): Reader {
 function readyRoute(view: AgentView, problem: string | null): HttpReply {
   if (problem !== null) return textReply(503, PLAIN, `not ready: ${problem}\n`);
   if (view.ready()) return textReply(200, PLAIN, "ready\n");
-  return textReply(503, PLAIN, "not ready: a source has not reported yet\n");
+  // A source that has not reported yet is down without a reason.
+  const silent = view.sources().filter(({ state, reason }) => state === "down" && reason === null);
+  const names = silent.map(({ source }) => source).join(", ");
+  return textReply(503, PLAIN, `not ready: ${names || "a source"} has not reported yet\n`);
 }
 
 /** A route that takes no parameters. */

@@ -20,7 +20,11 @@ import { Namespaces } from "../host/protocol/containerd/services/namespaces/v1/n
 import { Tasks } from "../host/protocol/containerd/services/tasks/v1/tasks_pb.js";
 import { Version } from "../host/protocol/containerd/services/version/v1/version_pb.js";
 import type { Envelope } from "../host/protocol/containerd/types/event_pb.js";
-import { type Process, Status } from "../host/protocol/containerd/types/task/task_pb.js";
+import {
+  type Process,
+  ProcessSchema,
+  Status,
+} from "../host/protocol/containerd/types/task/task_pb.js";
 
 /**
  * What we ask containerd (API v1, the same from 1.2 to 2.3). Everything but the events belongs to a namespace, given by a header.
@@ -76,6 +80,14 @@ const TASKS = "create|start|oom|exit|delete";
 /** Alternatives. Quoted: containerd's filter language would take `|` for a quotation mark. */
 const TOPICS = [`topic~="^/tasks/(${TASKS})$"`, 'topic~="^/containers/"'];
 
+/** More containers than a node holds are not read on. */
+const LISTED_LIMIT = 10_000;
+
+/** containerd takes no ids of more than 76 characters (pkg/identifiers). */
+function isId(id: string): boolean {
+  return id !== "" && id.length <= 128;
+}
+
 function filtersOf(chosen: readonly string[] | null): string[] {
   if (chosen === null) return [...TOPICS];
   return chosen.flatMap((name) =>
@@ -91,6 +103,7 @@ export function containerdApi(
   connection: GrpcConnection,
   signal: AbortSignal,
   chosen: readonly string[] | null,
+  lost: (count: number, what: string) => void = () => {},
 ): ContainerdApi {
   const quick = { timeoutMilliseconds: CALL_MILLISECONDS, signal };
   const within = (namespace: string, timeoutMilliseconds: number) => {
@@ -102,20 +115,34 @@ export function containerdApi(
       const { namespaces } = await connection.call(Namespaces.method.list, {}, quick);
       const names = namespaces.map(({ name }) => name);
       const asked = chosen === null ? names : names.filter((name) => chosen.includes(name));
-      return asked.slice(0, NAMESPACES_LIMIT);
+      return asked.filter(isId).slice(0, NAMESPACES_LIMIT);
     },
     container: (namespace, id) =>
       containerOrNull(connection, id, within(namespace, CALL_MILLISECONDS)),
     containers: async function* (namespace) {
       const options = within(namespace, LIST_MILLISECONDS);
-      for await (const message of connection.follow(Containers.method.listStream, {}, options)) {
-        if (message.container !== undefined) yield message.container;
+      let listed = 0;
+      for await (const { container } of connection.follow(
+        Containers.method.listStream,
+        {},
+        options,
+      )) {
+        if (++listed > LISTED_LIMIT)
+          return lost(1, `a list of more than ${LISTED_LIMIT} containers`);
+        if (container !== undefined && isId(container.id)) yield container;
       }
     },
     tasks: async (namespace) => {
       const options = within(namespace, LIST_MILLISECONDS);
-      const { tasks } = await connection.call(Tasks.method.list, {}, options);
-      return tasks.map(toTask);
+      const tooLarge = () => lost(1, "a task of more than 512 KiB");
+      const tasks = new Map<string, ContainerdTask>();
+      const all = connection.elements(Tasks.method.list, ProcessSchema, {}, options, tooLarge);
+      for await (const one of all) {
+        const task = toTask(one);
+        if (isId(task.containerId)) tasks.set(task.containerId, task);
+        if (tasks.size >= LISTED_LIMIT) break;
+      }
+      return [...tasks.values()];
     },
     events: async function* () {
       const input = { filters: filtersOf(chosen) };
@@ -157,7 +184,7 @@ function toTask(task: Process): ContainerdTask {
 function toEvent(connection: GrpcConnection, envelope: Envelope): ContainerdEvent | null {
   const { topic, namespace, event, timestamp } = envelope;
   const told = event === undefined ? null : (EVENTS.get(topic)?.(connection, event.value) ?? null);
-  if (told === null || told.containerId === "") return null;
+  if (told === null || !isId(told.containerId)) return null;
   return { ...NOTHING, namespace, wallMicroseconds: microseconds(timestamp), ...told };
 }
 

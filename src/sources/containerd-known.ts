@@ -2,7 +2,7 @@ import type { ContainerFacts } from "../model/container.ts";
 import type { Instant } from "../model/time.ts";
 
 /** More containers than a node holds (a kubelet allows 110 pods, OpenShift up to 2,500). */
-const CONTAINERS_LIMIT = 20_000;
+const CONTAINERS_LIMIT = 10_000;
 
 /** A container as we last told it. */
 export interface Known {

@@ -36,7 +36,7 @@ class Memory {
       connect: async (socket: string) => {
         const { containerdApi } = await import("./containerd-api.ts");
         const chosen = this.#options.containerdNamespaces ?? null;
-        return containerdApi(await host.grpc.connect(socket), stop, chosen);
+        return containerdApi(await host.grpc.connect(socket), stop, chosen, context.lost);
       },
       follow: (daemons: readonly Daemon<ContainerdApi>[], note: string, up: () => void) =>
         this.#follow(context, daemons, note, up),

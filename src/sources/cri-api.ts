@@ -1,11 +1,20 @@
 import { type GrpcConnection, HostError } from "../host/host.ts";
 import {
   type Container,
+  ContainerSchema,
   ContainerState,
-  type PodSandbox,
+  PodSandboxSchema,
   RuntimeService,
 } from "../host/protocol/cri/api_pb.js";
-import { type CriEnd, endOfCri, mainPidOfCri } from "../parse/cri-container.ts";
+import {
+  type CriEnd,
+  type CriListed,
+  type CriSandboxListed,
+  endOfCri,
+  mainPidOfCri,
+} from "../parse/cri-container.ts";
+import { MAX_TEXT } from "../parse/docker-labels.ts";
+import { shortText } from "../std/short-text.ts";
 
 /**
  * What we ask a runtime through the CRI (runtime.v1: containerd from 1.6, CRI-O from 1.20, cri-dockerd).
@@ -19,14 +28,17 @@ export interface CriApi {
   version(): Promise<string>;
   /** `containerd`, `cri-o`, `docker`; known after `version`. */
   readonly runtime: string;
-  sandboxes(): Promise<readonly PodSandbox[]>;
+  sandboxes(): Promise<readonly CriSandboxListed[]>;
   containers(): Promise<readonly CriContainer[]>;
   /** `null` when it was removed meanwhile. `verbose`: with the main process, which makes the runtime work harder. */
   status(id: string, verbose: boolean): Promise<CriStatus | null>;
   close(): void;
 }
 
-export type CriContainer = Container & { readonly phase: CriPhase };
+export type CriContainer = CriListed & {
+  readonly podSandboxId: string;
+  readonly phase: CriPhase;
+};
 export type CriPhase = "created" | "running" | "exited" | "unknown";
 
 export interface CriStatus {
@@ -43,7 +55,12 @@ const LIST_MILLISECONDS = 30_000;
 const { method } = RuntimeService;
 
 /** Talks to the runtime behind `connection`. To be imported lazily: with its messages comes the library. */
-export function criApi(connection: GrpcConnection, signal: AbortSignal): CriApi {
+export function criApi(
+  connection: GrpcConnection,
+  signal: AbortSignal,
+  lost: (count: number, what: string) => void,
+): CriApi {
+  const tooLarge = () => lost(1, "a container of more than 512 KiB");
   const quick = { timeoutMilliseconds: CALL_MILLISECONDS, signal };
   const long = { timeoutMilliseconds: LIST_MILLISECONDS, signal };
   let runtime = "unknown";
@@ -56,13 +73,80 @@ export function criApi(connection: GrpcConnection, signal: AbortSignal): CriApi 
       runtime = runtimeName.slice(0, 64) || "unknown";
       return `${runtime} ${runtimeVersion.slice(0, 64)}`;
     },
-    sandboxes: async () => (await connection.call(method.listPodSandbox, {}, long)).items,
-    containers: async () => {
-      const { containers } = await connection.call(method.listContainers, {}, long);
-      return containers.map((one) => Object.assign(one, { phase: phaseOf(one.state) }));
+    sandboxes: () => {
+      const { listPodSandbox } = method;
+      const all = connection.elements(listPodSandbox, PodSandboxSchema, {}, long, tooLarge);
+      return listed(
+        all,
+        ({ id, metadata }) => ({ id, metadata: metadata && named(metadata) }),
+        lost,
+      );
+    },
+    containers: () => {
+      const { listContainers } = method;
+      const all = connection.elements(listContainers, ContainerSchema, {}, long, tooLarge);
+      return listed(all, containerOf, lost);
     },
     status: (id, verbose) => statusOrNull(connection, quick, id, verbose),
     close: () => connection.close(),
+  };
+}
+
+/** Containers of a list: more than a node holds are not read on. */
+const LISTED_LIMIT = 10_000;
+/** Ids have 64 digits; what is longer is none. */
+const ID_LENGTH_LIMIT = 128;
+
+/** What is kept of each element, each id once, so that a list of any length costs what we keep of it. */
+async function listed<Element extends { readonly id: string }, Kept>(
+  elements: AsyncIterable<Element>,
+  keep: (element: Element) => Kept,
+  lost: (count: number, what: string) => void,
+): Promise<readonly Kept[]> {
+  const byId = new Map<string, Kept>();
+  let strange = 0;
+  for await (const element of elements) {
+    const isStrange = element.id.length > ID_LENGTH_LIMIT || byId.has(element.id);
+    if (isStrange) strange += 1;
+    else byId.set(element.id, keep(element));
+    if (byId.size + strange >= LISTED_LIMIT) {
+      lost(1, `a list of more than ${LISTED_LIMIT} containers`);
+      break;
+    }
+  }
+  if (strange > 0) lost(strange, "containers listed twice, or with ids that are none");
+  return [...byId.values()];
+}
+
+function named(metadata: {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+}) {
+  const { name, namespace, uid } = metadata;
+  const [short, space, own] = [name, namespace, uid].map((text) => shortText(text, MAX_TEXT));
+  return { name: short ?? "", namespace: space ?? "", uid: own ?? "" };
+}
+
+function containerOf({
+  id,
+  metadata,
+  image,
+  imageRef,
+  podSandboxId,
+  state,
+}: Container): CriContainer {
+  const text = (one: string) => shortText(one, MAX_TEXT);
+  return {
+    id,
+    podSandboxId: text(podSandboxId),
+    metadata: metadata && { name: text(metadata.name), attempt: metadata.attempt },
+    image: image && {
+      image: text(image.image),
+      userSpecifiedImage: text(image.userSpecifiedImage),
+    },
+    imageRef: text(imageRef),
+    phase: phaseOf(state),
   };
 }
 

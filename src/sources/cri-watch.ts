@@ -11,7 +11,7 @@ const IDLE_MILLISECONDS = 1_500;
 /** After a kill: containers end now, and a runtime may take its time to say how. */
 const BUSY_MILLISECONDS = 200;
 const BUSY_FOR_MICROSECONDS = 3_000_000;
-const CONTAINERS_LIMIT = 20_000;
+const CONTAINERS_LIMIT = 10_000;
 /** A daemon under load takes its time for each answer, but gives several at once. */
 const ASKED_TOGETHER = 8;
 /** A runtime that comes back first calls an end unknown, and learns of it from its shims a little later. */

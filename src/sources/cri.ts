@@ -46,7 +46,7 @@ class Memory {
       sockets: () => criSockets(host, this.#options.procRoot, configured),
       connect: async (socket: string) => {
         const { criApi } = await import("./cri-api.ts");
-        return criApi(await host.grpc.connect(socket), stop);
+        return criApi(await host.grpc.connect(socket), stop, context.lost);
       },
       follow: (daemons: readonly Daemon<CriApi>[], note: string, up: () => void) =>
         this.#follow(context, daemons, note, up),

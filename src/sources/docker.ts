@@ -1,4 +1,4 @@
-import { parseDockerInspect, parseDockerList } from "../parse/docker-container.ts";
+import { parseDockerInspect, parseDockerListed } from "../parse/docker-container.ts";
 import { EVENT_NAMES, parseDockerEvent } from "../parse/docker-event.ts";
 import { createEngineSource, type EngineKind } from "./engine.ts";
 import type { Source, SourceOptions } from "./source.ts";
@@ -25,7 +25,7 @@ const DOCKER: EngineKind = {
     inspect: (id) => `/containers/${id}/json`,
     ping: "/_ping",
     parseEvent: parseDockerEvent,
-    parseList: parseDockerList,
+    parseListed: parseDockerListed,
     parseInspect: parseDockerInspect,
   },
 };

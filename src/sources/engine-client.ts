@@ -10,20 +10,29 @@ export interface EngineDialect {
   readonly inspect: (id: string) => string;
   readonly ping: string;
   readonly parseEvent: (line: string) => DockerEvent | null;
-  readonly parseList: (text: string) => DockerListed[] | null;
+  /** One element of the list; `null` for what is no container. */
+  readonly parseListed: (text: string) => DockerListed | null;
   readonly parseInspect: (text: string) => DockerInspect | null;
 }
 
-/** A list of 20,000 containers has some 20 MB; labels may make it larger. */
+/** A list of 10,000 containers has some 10 MB; labels may make it larger. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-const MAX_INSPECT_BYTES = 4 * 2 ** 20;
-/** An event carries all labels of its container. */
+const MAX_ELEMENT_BYTES = 2 ** 19;
+/** Some 10 KiB; environment and labels may make it larger. */
+const MAX_INSPECT_BYTES = 2 ** 20;
+/** An event carries all labels of its container, of which Kubernetes allows 256 KiB. */
 const MAX_EVENT_BYTES = 2 ** 20;
 /** A daemon that is starting or stopping many containers takes seconds to list them. */
 const LIST_MILLISECONDS = 30_000;
 /** A container is locked while it is stopped or removed: its inspect waits as long. */
 const INSPECT_MILLISECONDS = 5_000;
 const CONNECT_MILLISECONDS = 10_000;
+
+const LIST_BOUNDS = {
+  timeoutMilliseconds: LIST_MILLISECONDS,
+  maxBytes: MAX_LIST_BYTES,
+  maxElementBytes: MAX_ELEMENT_BYTES,
+};
 
 export type EventHandler = Omit<LineHandler, "line"> & { event(event: DockerEvent): void };
 
@@ -54,14 +63,29 @@ export class EngineClient {
     return this.#host.http.lines({ socketPath, target, ...bounds }, { ...handler, line });
   }
 
-  async list(): Promise<DockerListed[]> {
-    const { status, body } = await this.#get(this.#dialect.list, {
-      timeoutMilliseconds: LIST_MILLISECONDS,
-      maxBytes: MAX_LIST_BYTES,
-    });
-    const list = status === 200 ? this.#dialect.parseList(body) : null;
-    if (list !== null) return list;
-    throw new HostError("EPROTO", this.socketPath, `no list of containers (HTTP ${status})`);
+  /** Containers, at most so many, each once; how many were left out. */
+  async list(
+    limit: number,
+  ): Promise<{ readonly listed: DockerListed[]; readonly leftOut: number }> {
+    const { socketPath } = this;
+    const byId = new Map<string, DockerListed>();
+    let leftOut = 0;
+    const element = (text: string) => {
+      const one = this.#dialect.parseListed(text);
+      if (one === null) return;
+      if (byId.size >= limit || byId.has(one.id)) leftOut += 1;
+      else byId.set(one.id, one);
+    };
+    const target = this.#dialect.list;
+    const answer = await this.#host.http.list(
+      { socketPath, target, signal: this.#stop, ...LIST_BOUNDS },
+      element,
+    );
+    const { status, isList, dropped } = answer;
+    if (status === 200 && isList) {
+      return { listed: [...byId.values()], leftOut: leftOut + dropped };
+    }
+    throw new HostError("EPROTO", socketPath, `no list of containers (HTTP ${status})`);
   }
 
   /** `null` when the daemon no longer knows the container, or does not say. */

@@ -7,7 +7,7 @@ import type { DockerEvent } from "../parse/docker-event.ts";
 export type EngineName = "docker" | "podman";
 
 /** Containers remembered of one daemon, about 1 KiB each; those beyond are not told of, and counted. */
-export const MAX_CONTAINERS = 20_000;
+export const MAX_CONTAINERS = 10_000;
 
 /** Podman starts a process 10 to 25 ms after it made it, and answers nothing between; a next run takes longer. */
 const MADE_MICROSECONDS = 100_000;
@@ -49,7 +49,7 @@ interface Known {
 export class EngineMemory {
   readonly #name: EngineName;
   readonly #instant: (wallMicroseconds: number) => Instant;
-  readonly #limit: number;
+  readonly limit: number;
   readonly #known = new Map<string, Known>();
   /** Containers left out because there were too many. */
   leftOut = 0;
@@ -59,7 +59,7 @@ export class EngineMemory {
     instant: (wallMicroseconds: number) => Instant,
     limit: number = MAX_CONTAINERS,
   ) {
-    this.#limit = limit;
+    this.limit = limit;
     this.#name = name;
     this.#instant = instant;
   }
@@ -265,7 +265,7 @@ export class EngineMemory {
   }
 
   #add(id: string): Known | null {
-    if (this.#known.size >= this.#limit) {
+    if (this.#known.size >= this.limit) {
       this.leftOut += 1;
       return null;
     }

@@ -171,7 +171,10 @@ export class EngineWatch {
   async #reconcile(afterGap: boolean): Promise<void> {
     const { client, memory, host, lost, listed } = this.#options;
     this.#listing = true;
-    const list = await Promise.race([client.list(), this.#ended.promise]);
+    const { listed: list, leftOut: repeated } = await Promise.race([
+      client.list(memory.limit),
+      this.#ended.promise,
+    ]);
     const at = host.clock.wallMicroseconds();
     for (const event of this.#early?.splice(0) ?? []) this.#enqueue(event);
     this.#early = null;
@@ -180,7 +183,7 @@ export class EngineWatch {
     const there = new Set(list.map(({ id }) => id));
     for (const [id, state] of this.#news) if (state === "there") there.add(id);
     memory.keepOnly(there);
-    const leftOut = memory.leftOut - before;
+    const leftOut = memory.leftOut - before + repeated;
     if (leftOut > 0) lost(leftOut, "containers beyond the bound are not told of");
     this.#listing = false;
     this.#news.clear();

@@ -224,7 +224,7 @@ describe("a hostile daemon", () => {
 
   test("containers beyond the bound are left out and counted", async (t) => {
     const fake = await engine(t);
-    for (let number = 0; number < 20_007; number++) fake.create(number);
+    for (let number = 0; number < 10_007; number++) fake.create(number);
     const running = await follow(t, sourceOf(fake));
     assert.deepEqual(
       running.losses.map(({ count }) => count),

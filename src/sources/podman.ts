@@ -1,4 +1,4 @@
-import { parsePodmanInspect, parsePodmanList } from "../parse/podman-container.ts";
+import { parsePodmanInspect, parsePodmanListed } from "../parse/podman-container.ts";
 import { PODMAN_EVENT_NAMES, parsePodmanEvent } from "../parse/podman-event.ts";
 import { createEngineSource, type EngineKind } from "./engine.ts";
 import type { Source, SourceOptions } from "./source.ts";
@@ -29,7 +29,7 @@ const PODMAN: EngineKind = {
     inspect: (id) => `${API}/containers/${id}/json`,
     ping: `${API}/_ping`,
     parseEvent: parsePodmanEvent,
-    parseList: parsePodmanList,
+    parseListed: parsePodmanListed,
     parseInspect: parsePodmanInspect,
   },
 };

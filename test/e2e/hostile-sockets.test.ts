@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KillRecord, SourceRecord } from "../../src/model/record.ts";
+import { ENGINE_HOSTILITIES } from "../hostile-engine.ts";
 import { HostileServer, HTTP2_HOSTILITIES } from "../hostile-http2.ts";
 import { type LyingDaemon, startLyingDaemon } from "../lying-daemon.ts";
 import { V1Cgroup, whyNoV1Kills } from "../v1-cgroups.ts";
@@ -50,6 +51,39 @@ describe("a runtime's socket that answers with whatever it wants ends its source
     }
   }
 });
+
+describe("a runtime that wants all memory and time gets neither", () => {
+  const names = ["a list of 100 MB", "a list of 10,000,000 empty elements", "one id 30,000 times"];
+  for (const name of [...names, "a flood of lines that are no events"]) {
+    test(`docker: ${name}`, async (t) => {
+      const server = await HostileServer.start(ENGINE_HOSTILITIES[name] ?? assert.fail());
+      const quiet = await agentAt("docker", "/nowhere");
+      const agent = await agentAt("docker", server.socket);
+      try {
+        let growth = 0;
+        for (let times = 0; times < 60; times++) {
+          await sleep(50);
+          growth = Math.max(growth, anonymousMebibytes(agent) - anonymousMebibytes(quiet));
+        }
+        const source = await sourceOf(agent, "docker");
+        t.diagnostic(`+${growth.toFixed(0)} MiB, ${source?.state}, lost ${source?.lost}`);
+        assert.equal(agent.end, null);
+        assert.ok(source?.state === "down" || (source?.lost ?? 0) > 0, "it is said");
+        assert.ok(growth <= 32, `${growth} MiB more than a quiet agent`);
+      } finally {
+        await agent.dispose();
+        await quiet.dispose();
+        await server.stop();
+      }
+    });
+  }
+});
+
+/** RssAnon of the agent. */
+function anonymousMebibytes({ pid }: TestAgent): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+}
 
 describe("an ordinary user says whose a kill was", { skip: whyNoV1Kills() ?? false }, () => {
   const USER = 61_234;
