@@ -92,7 +92,7 @@ function guarded<T>({ options, response }: Exchange, work: () => T): T | null {
 /** Everything in turns: the question of the first piece as well. */
 function sendLong(exchange: Exchange, begin: () => TextReply): void {
   const { places, turns, response, connection, options } = exchange;
-  const end = places.beginLong(connection.address);
+  const end = places.beginLong(connection);
   if (end === null) {
     sendFailure(options, response, 503);
     return;
@@ -120,7 +120,8 @@ function sendText(exchange: Exchange, reply: TextReply, turns: Turns | null): vo
       state = response.destroyed ? null : guarded(exchange, () => writePiece(pieces, response));
     } while (state === "more" && turns === null);
     if (state === "more") turns?.join(more);
-    else if (state === "full") connection.waits();
+    // Also when the last piece is written: what the kernel has not taken waits for the reader.
+    else if (state !== null) connection.waits();
   };
   response.on("drain", () => {
     connection.reads();

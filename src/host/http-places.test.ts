@@ -78,15 +78,45 @@ test("what is idle too long is closed, what is served is not", () => {
 
 test("long replies are bounded, also of one address", () => {
   const places = new Places(LIMITS);
-  const own = [1, 2, 3].map(() => places.beginLong("10.0.0.1"));
-  assert.equal(places.beginLong("10.0.0.1"), null);
-  assert.notEqual(places.beginLong("10.0.0.2"), null);
-  assert.equal(places.beginLong("10.0.0.3"), null);
-  own[0]?.();
-  own[0]?.();
-  assert.notEqual(places.beginLong("10.0.0.3"), null);
-  assert.equal(places.beginLong("10.0.0.3"), null);
+  const [own, second, third] = [
+    ...fill(places, 1),
+    ...fill(places, 1, "10.0.0.2"),
+    ...fill(places, 1, "10.0.0.3"),
+  ];
+  assert.ok(own && second && third);
+  for (const guest of [own, second, third]) places.busy(guest);
+  const ends = [1, 2, 3].map(() => places.beginLong(own));
+  assert.equal(places.beginLong(own), null);
+  assert.notEqual(places.beginLong(second), null);
+  assert.equal(places.beginLong(third), null);
+  ends[0]?.();
+  ends[0]?.();
+  assert.notEqual(places.beginLong(third), null);
+  assert.equal(places.beginLong(third), null);
   assert.equal(places.refusedLong, 3);
+});
+
+test("who does not read a long reply makes room for who does", () => {
+  const places = new Places(LIMITS);
+  const deaf = fill(places, 3);
+  const ends = deaf.map((guest) => {
+    places.busy(guest);
+    return places.beginLong(guest);
+  });
+  for (const [index, guest] of deaf.entries()) places.idle(guest, index);
+  const [reader] = fill(places, 1);
+  assert.ok(reader);
+  places.busy(reader);
+  assert.notEqual(places.beginLong(reader), null);
+  assert.deepEqual(
+    deaf.map(({ closed }) => closed),
+    [true, false, false],
+  );
+  ends[0]?.();
+  assert.notEqual(places.beginLong(reader), null);
+  assert.notEqual(places.beginLong(reader), null);
+  assert.equal(places.beginLong(reader), null);
+  assert.ok(deaf.every(({ closed }) => closed));
 });
 
 test("a client is one address, or 2^64 of IPv6", () => {

@@ -26,7 +26,9 @@ export class Places {
   readonly #idle = new Map<Place, number>();
   readonly #busy = new Set<Place>();
   readonly #connections = new Map<string, number>();
+  /** By address; `#longOf` by connection, since one may ask for several without waiting. */
   readonly #long = new Map<string, number>();
+  readonly #longOf = new Map<Place, number>();
   #longReplies = 0;
   #closedForRoom = 0;
   #refusedLong = 0;
@@ -59,6 +61,7 @@ export class Places {
   leave(place: Place): void {
     if (!this.#idle.delete(place) && !this.#busy.delete(place)) return;
     add(this.#connections, place.address, -1);
+    this.#endLong(place, this.#longOf.get(place) ?? 0);
   }
 
   /** Its client waits for us. */
@@ -79,23 +82,43 @@ export class Places {
     }
   }
 
-  /** A place for a long reply; the returned function gives it back. `null` when none is left. */
-  beginLong(address: string): (() => void) | null {
-    const own = this.#long.get(address) ?? 0;
-    const { longReplies } = this.#limits;
-    if (this.#longReplies >= longReplies || own >= this.#share(longReplies)) {
+  /**
+   * A place for a long reply; the returned function gives it back. Whoever does not read one makes room for who does;
+   * `null` when all are being read.
+   */
+  beginLong(place: Place): (() => void) | null {
+    if (!this.#makeLongRoom(place.address)) {
       this.#refusedLong += 1;
       return null;
     }
     this.#longReplies += 1;
-    add(this.#long, address, 1);
+    add(this.#long, place.address, 1);
+    add(this.#longOf, place, 1);
     let ended = false;
     return () => {
-      if (ended) return;
+      // A connection that left gave all of its own back.
+      if (!ended && this.#longOf.has(place)) this.#endLong(place, 1);
       ended = true;
-      this.#longReplies -= 1;
-      add(this.#long, address, -1);
     };
+  }
+
+  #endLong(place: Place, count: number): void {
+    this.#longReplies -= count;
+    add(this.#long, place.address, -count);
+    add(this.#longOf, place, -count);
+  }
+
+  #makeLongRoom(address: string): boolean {
+    const { longReplies } = this.#limits;
+    const own = (this.#long.get(address) ?? 0) >= this.#share(longReplies);
+    if (!own && this.#longReplies < longReplies) return true;
+    for (const place of this.#idle.keys()) {
+      if (!this.#longOf.has(place) || (own && place.address !== address)) continue;
+      this.#closedForRoom += 1;
+      this.#close(place);
+      return true;
+    }
+    return false;
   }
 
   #share(limit: number): number {
@@ -122,7 +145,7 @@ export class Places {
   }
 }
 
-function add(counts: Map<string, number>, key: string, by: number): void {
+function add<Key>(counts: Map<Key, number>, key: Key, by: number): void {
   const count = (counts.get(key) ?? 0) + by;
   if (count === 0) counts.delete(key);
   else counts.set(key, count);
