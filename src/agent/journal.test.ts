@@ -27,6 +27,7 @@ function killedAgent(directory: string): void {
   const { emit } = rig({ directory, clock });
   emit(evidence.count("node", [null, 2], 0, { baseline: true }));
   emit(evidence.kill("tracefs", 2.1, 1));
+  emit(evidence.count("node", [2, 2.2], 1));
   clock.advance(6_000);
   for (let tid = 2; tid <= 5; tid += 1) emit(evidence.kill("tracefs", 8 + tid / 10, tid));
 }
@@ -111,6 +112,7 @@ test("an agent on a damaged checkpoint tells no kill a second time under another
   const { pipeline, told, emit } = rig({ directory, clock, sinks: [store] });
   for (let tid = 2; tid <= 5; tid += 1) emit(evidence.kill("tracefs", 8 + tid / 10, tid));
   emit(evidence.kill("tracefs", 2.1, 1));
+  emit(evidence.count("node", [8, 8.6], 5));
   const opened = told.flatMap(({ record }) =>
     record.type === "kill" && record.revision === 0 ? [record.id] : [],
   );

@@ -64,9 +64,16 @@ export function secondsOf(at: string): number {
   return Number.isFinite(milliseconds) ? milliseconds / 1000 : 0;
 }
 
-/** Whether the labels will not get better: who it was and whose limit it was are known by name. */
+/**
+ * Whether it can be counted: a counter of the kernel has it, and the labels will not get better, since who it was and whose
+ * limit it was are known by name.
+ */
 export function isSettled(record: KillRecord): boolean {
-  return record.limit.scope !== null && isNamed(record);
+  return record.limit.scope !== null && isNamed(record) && isConfirmed(record);
+}
+
+function isConfirmed({ witnesses }: KillRecord): boolean {
+  return witnesses.includes("vmstat") || witnesses.includes("cgroup");
 }
 
 function isNamed({ container, pod, unit }: KillRecord): boolean {

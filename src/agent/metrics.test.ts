@@ -30,6 +30,18 @@ test("a kill whose owner and scope are known is counted at once, in every family
   assert.equal(value(view.oomEvents, { container: "api" }), 1);
 });
 
+test("a kill that no counter has is not counted before that is certain, and never when it is unconfirmed", () => {
+  const metrics = started();
+  const told = { witnesses: ["tracefs"] } as const;
+  metrics.kill(killIn(1, facts(ID), told));
+  metrics.kill(killIn(2, facts(ID), told));
+  metrics.advance(NOW + 1);
+  assert.equal(sum(metrics.kills), 0);
+  metrics.kill(killIn(1, facts(ID), { ...told, revision: 1, outcome: "unconfirmed" }));
+  metrics.advance(NOW + 2 * COUNT_AFTER_SECONDS);
+  assert.equal(sum(metrics.kills), 1);
+});
+
 test("a kill whose container becomes known by an amendment is counted once, under its name", () => {
   const metrics = started();
   metrics.kill(killRecord(1, NOBODYS));

@@ -133,7 +133,7 @@ export class Metrics {
     const kill = known ?? openKill(record, this.#now);
     if (known === undefined) this.#await(kill);
     else amendKill(kill, record);
-    if (record.outcome === "duplicate") this.#withdraw(kill);
+    if (record.outcome === "duplicate" || record.outcome === "unconfirmed") this.#withdraw(kill);
     else this.#know(kill, record);
   }
 

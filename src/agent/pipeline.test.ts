@@ -146,6 +146,7 @@ test("what the store could not take is told to it by the next process", async (t
   const first = rig({ directory, clock, sinks: [broken] });
   first.emit(evidence.count("node", [null, 2], 5, { baseline: true }));
   first.emit(evidence.kill("tracefs", 2.1, 1));
+  first.emit(evidence.count("node", [2, 2.2], 6));
   clock.advance(20_000);
   await first.pipeline.stop();
   const second = rig({ directory, clock });

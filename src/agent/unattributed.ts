@@ -1,4 +1,4 @@
-import { isDuplicate, type Kill } from "../ledger/ledger.ts";
+import { isNone, type Kill } from "../ledger/ledger.ts";
 
 /** After that long a kill's cgroup will not become known. */
 const SETTLED_AFTER_MICROSECONDS = 5_000_000;
@@ -32,5 +32,5 @@ export class Unattributed {
 }
 
 function isUnattributed(kill: Kill | undefined): boolean {
-  return kill?.attribution === "none" && !isDuplicate(kill);
+  return kill?.attribution === "none" && !isNone(kill);
 }

@@ -60,12 +60,13 @@ export class Balance {
     let left = excess;
     for (let times = 0; left > 0 && times < REPAIRS_AT_ONCE; times++) {
       const settled = order.filter(({ openedAt }) => openedAt <= by);
-      const repair = repairOf(settled, node.count?.openedAt ?? 0, left);
+      const repair = node.count === null ? null : repairOf(settled, node.count, left);
       if (repair === null) {
         this.#unexplained(left);
         return;
       }
       if (repair.kind === "one") this.#cases.unite(repair.kept, repair.double);
+      else if (repair.kind === "unconfirmed") this.#cases.doubt(repair.kill);
       else this.#cases.change(repair.kill, { inNodeBook: "no" });
       left = node.excessBy(order, by);
     }

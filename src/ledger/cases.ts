@@ -210,6 +210,11 @@ export class Cases {
     }
   }
 
+  /** No counter has this kill: its record says so, and no book waits for it. */
+  doubt(kill: Kill): void {
+    this.change(kill, { counted: false, unconfirmed: true });
+  }
+
   /** What is said of this kill but not known by it (its incident, a limit, an owner) may be something else now. */
   touch(kill: Kill): void {
     this.outbox.amended(kill, this.now);

@@ -106,7 +106,8 @@ test("more records than the kernel counted: what the log dates just after the bo
 
 test("more records than the kernel counted and no reason for it is a contradiction, counted once", () => {
   const ledger = withNode();
-  ledger.observe(kill("tracefs", 20, 100));
+  for (const tid of [100, 101]) ledger.observe(kill("tracefs", 20, tid));
+  ledger.observe(count("node", [19, 20.1], 1));
   settle(ledger, 20, 40);
   assert.deepEqual([ledger.summary().unaccounted, ledger.contradictions], [-1, 1]);
 });

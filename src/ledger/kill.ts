@@ -55,6 +55,8 @@ export interface Kill {
   readonly identity?: Identity | null;
   /** The record that stays, when this one turned out to be the same kill: then it is none any more. */
   readonly duplicateOf?: string | null;
+  /** Somebody told of it and no counter of the kernel ever moved; absent in state of earlier versions. */
+  readonly unconfirmed?: boolean;
   /** A digest of what was told of it last, so that every revision says something new; absent before it was told. */
   readonly told?: number | null;
 }
@@ -127,6 +129,11 @@ function agree(left: number | null, right: number | null): boolean {
 /** Turned out to be the same kill as another record. */
 export function isDuplicate({ duplicateOf }: Kill): boolean {
   return duplicateOf !== undefined && duplicateOf !== null;
+}
+
+/** Turned out to be no kill of its own, or none at all. */
+export function isNone(kill: Kill): boolean {
+  return isDuplicate(kill) || kill.unconfirmed === true;
 }
 
 /** Names by which two sources can mean the same process differ in escapes and length: only a clear contradiction counts. */

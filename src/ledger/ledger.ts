@@ -21,7 +21,7 @@ import {
 import { emptyTotals, NodeBook, type Totals } from "./node-book.ts";
 import { missingKills } from "./settle.ts";
 
-export { isDuplicate, type Kill } from "./kill.ts";
+export { isNone, type Kill } from "./kill.ts";
 
 export interface LedgerOptions extends CasesContext {
   /** When this process began to watch (µs, monotonic): kills before it are `recovered`. */

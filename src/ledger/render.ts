@@ -38,7 +38,7 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     incident: { id: kill.duplicateOf ?? context.incident, group: kill.group },
     victim: { ...renderVictim(kill), main: identity.main },
     trigger: kill.trigger,
-    outcome: isDuplicate(kill) ? "duplicate" : "killed",
+    outcome: outcomeOf(kill),
     limit: { scope: identity.scope, ...context.limit },
     cgroup: {
       path: kill.cgroup?.path ?? null,
@@ -54,6 +54,11 @@ export function renderKill(kill: Kill, context: RenderContext): KillRecord {
     recovered: kill.recovered,
     witnesses: witnessesOf(kill.witnesses, identity.witnesses),
   };
+}
+
+function outcomeOf(kill: Kill): KillRecord["outcome"] {
+  if (isDuplicate(kill)) return "duplicate";
+  return kill.unconfirmed === true ? "unconfirmed" : "killed";
 }
 
 function witnessesOf(

@@ -1,22 +1,31 @@
+import type { Count, Step } from "./book.ts";
 import { distanceTo, mayLieIn, SLACK_MICROSECONDS } from "./identity.ts";
 import { bookWeight, isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
 
 /** A clock that lies was never seen to be wrong by more than this beyond what it says. */
 const LIE_MICROSECONDS = 10_000_000;
 
-/** What a negative balance proves: two records that are one kill, or a kill that was over when the book was opened. */
+/**
+ * What a negative balance proves: two records that are one kill, a kill that was over when the book was opened, or evidence
+ * that no counter confirms.
+ */
 export type Repair =
   | { readonly kind: "one"; readonly kept: Kill; readonly double: Kill }
-  | { readonly kind: "before"; readonly kill: Kill };
+  | { readonly kind: "before" | "unconfirmed"; readonly kill: Kill };
 
 /**
  * What is wrong when the node's book has fewer entries than records say, all evidence being in: `kills` in the order the
- * ledger learned of them, `openedAt` when the book began (µs, monotonic), `excess` how many entries too many they have. Null
+ * ledger learned of them, `count` the node's book, `excess` how many entries too many they have. Null
  * when nothing can be said.
  */
-export function repairOf(kills: readonly Kill[], openedAt: number, excess: number): Repair | null {
+export function repairOf(kills: readonly Kill[], count: Count, excess: number): Repair | null {
   const counted = kills.filter(({ counted, inNodeBook }) => counted && inNodeBook === "yes");
-  return sameThread(counted) ?? sameEntry(counted) ?? beforeBook(counted, openedAt, excess);
+  return (
+    sameThread(counted) ??
+    sameEntry(counted) ??
+    beforeBook(counted, count.openedAt, excess) ??
+    unconfirmed(counted, count)
+  );
 }
 
 /** The nearest two records of one process, of which no source told twice. */
@@ -69,6 +78,26 @@ function beforeBook(kills: readonly Kill[], openedAt: number, excess: number): R
     if (first === null || at < first.at.monotonicMicroseconds) first = kill;
   }
   return first === null ? null : { kind: "before", kill: first };
+}
+
+/**
+ * The newest kill that somebody told and no counter has: none rose when it may have happened. So looks what somebody wrote
+ * into the log or the trace.
+ */
+function unconfirmed(kills: readonly Kill[], { steps }: Count): Repair | null {
+  const kill = kills.findLast(
+    (one) =>
+      one.victim !== null &&
+      bookWeight(one) === 1 &&
+      !one.witnesses.some((name) => name === "cgroup" || name === "vmstat") &&
+      !steps.some((step) => mayBeIn(step, one)),
+  );
+  return kill === undefined ? null : { kind: "unconfirmed", kill };
+}
+
+function mayBeIn({ from, to }: Step, kill: Kill): boolean {
+  const at = kill.at.monotonicMicroseconds;
+  return at >= from - errorOf(kill) && at <= to + errorOf(kill);
 }
 
 /** So far from the truth a kill's time may be, µs. */

@@ -81,6 +81,7 @@ export const killRecordSchema = z.strictObject({
     "none-killable",
     "panic",
     "duplicate",
+    "unconfirmed",
   ]),
   limit,
   cgroup,

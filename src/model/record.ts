@@ -17,7 +17,9 @@ export type Outcome =
   | "none-killable"
   | "panic"
   /** The same kill as the record that `incident.id` names: no kill of its own. */
-  | "duplicate";
+  | "duplicate"
+  /** Somebody told of it, and no counter of the kernel moved: as a forged line or event looks. Not counted as a kill. */
+  | "unconfirmed";
 export type Visibility = "visible" | "invisible" | "pending" | "unknown";
 export type Attribution = "exact" | "inferred" | "none";
 /**

@@ -72,6 +72,7 @@ const KILL = shape({
     "none-killable",
     "panic",
     "duplicate",
+    "unconfirmed",
   ),
   limit: LIMIT,
   cgroup: shape({ path: orNull(text), id: orNull(number), version: oneOf(1, 2, null) }),

@@ -40,6 +40,7 @@ export function killIn(
   return killRecord(number, {
     container: { runtime, id, name, image, imageId, restarts },
     pod: itsPod,
+    witnesses: ["tracefs", "vmstat"],
     limit: { scope: "container", constraint: "memcg", cgroup: null, bytes: null },
     ...change,
   });
