@@ -4,6 +4,7 @@ import type { AgentView, Sink } from "../sinks/sink.ts";
 import { createStore, STORE_FILE, type Store } from "../sinks/store.ts";
 import { DEFAULT_RETENTION, type Retention } from "../sinks/store-retention.ts";
 import { createTerminal, type TerminalSink } from "../sinks/terminal.ts";
+import { withMemory } from "../sinks/unstored-log.ts";
 import { localOffsetMinutes } from "./console.ts";
 import { atMost, Breakdown } from "./ending.ts";
 import { type Context, kernelRelease, sourceOptions, stateDirectory } from "./environment.ts";
@@ -139,7 +140,7 @@ class Agent {
         at: this.#listening.at,
         token: this.#listening.token,
         view,
-        log: this.#store,
+        log: this.#store === null ? null : withMemory(this.#store, view),
         clock: this.#context.host.clock,
         compat: {
           compat: this.#options["compatMetrics"] !== false,

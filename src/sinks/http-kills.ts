@@ -22,7 +22,10 @@ type Parsed<T> = { readonly value: T } | { readonly mistake: Mistake };
 export function killsRoute(log: RecordLog, parameters: URLSearchParams, now: number): HttpReply {
   const query = parseKillQuery(parameters, now);
   if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
-  return { kind: "long", begin: () => guarded(() => slicedReply(log.killTexts, query.value)) };
+  return {
+    kind: "long",
+    begin: () => guarded(() => slicedReply(log.killTexts, query.value, isStored(log))),
+  };
 }
 
 /** `GET /api/v1/exits?since=15m&pod=cart-0` */
@@ -30,7 +33,10 @@ export function exitsRoute(log: RecordLog, parameters: URLSearchParams, now: num
   const query = parsePage(parameters, now, OWNER_PARAMETERS);
   if ("mistake" in query) return errorReply(400, query.mistake.code, query.mistake.message);
   const exits: ExitQuery = { ...query.value, filter: ownerFilter(parameters) };
-  return { kind: "long", begin: () => guarded(() => slicedReply(log.exitTexts, exits)) };
+  return {
+    kind: "long",
+    begin: () => guarded(() => slicedReply(log.exitTexts, exits, isStored(log))),
+  };
 }
 
 /** `GET /api/v1/kills/:id`: an id, or the beginning of one that only one kill has; the kill with its explanation. */
@@ -56,6 +62,10 @@ function oneKill(log: RecordLog, idOrPrefix: string): TextReply {
         `Several kills begin with this id, give more of it: ${found.ids.join(", ")}.`,
       );
   }
+}
+
+function isStored(log: RecordLog): boolean {
+  return log.isStored?.() ?? true;
 }
 
 function guarded(work: () => TextReply): TextReply {

@@ -38,10 +38,14 @@ test("a list read in slices is the page that one question gives", () =>
   withStore(350, async ({ store, url }) => {
     for (const limit of [1, 99, 100, 101, 200, 349, 350, 351, 1000]) {
       const answer = await ask(`${url}/api/v1/kills?limit=${limit}`);
-      assert.deepEqual(JSON.parse(answer.body), store.kills({ ...query, limit }), String(limit));
+      assert.deepEqual(
+        JSON.parse(answer.body),
+        { ...store.kills({ ...query, limit }), stored: true },
+        String(limit),
+      );
     }
     const answer = await ask(`${url}/api/v1/kills?namespace=nowhere`);
-    assert.deepEqual(JSON.parse(answer.body), { items: [], next: null });
+    assert.deepEqual(JSON.parse(answer.body), { items: [], next: null, stored: true });
   }));
 
 test("what is no JSON is left out of a list, and what follows it is there", () =>

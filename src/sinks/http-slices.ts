@@ -11,12 +11,16 @@ interface PageQuery {
 }
 
 /**
- * `{"items":[…],"next":…}`, read a slice at a time when its reader takes it. The first slice is read now, so that a bad
+ * `{"items":[…],"next":…,"stored":true}`, read a slice at a time when its reader takes it. The first slice is read now, so that a bad
  * cursor or a store that cannot be read is still answered with its own status; a failure later cuts the reply.
  */
-export function slicedReply<Q extends PageQuery>(ask: (query: Q) => TextPage, query: Q): TextReply {
+export function slicedReply<Q extends PageQuery>(
+  ask: (query: Q) => TextPage,
+  query: Q,
+  stored: boolean,
+): TextReply {
   const first = ask({ ...query, limit: Math.min(query.limit, SLICE_RECORDS) });
-  const body = slices(ask, query, first);
+  const body = slices(ask, query, first, stored);
   return { kind: "text", status: 200, headers: headersOf(JSON_TYPE), body };
 }
 
@@ -24,6 +28,7 @@ function* slices<Q extends PageQuery>(
   ask: (query: Q) => TextPage,
   query: Q,
   first: TextPage,
+  stored: boolean,
 ): Generator<string | Uint8Array> {
   let page = first;
   let left = query.limit - SLICE_RECORDS;
@@ -39,5 +44,5 @@ function* slices<Q extends PageQuery>(
     left -= SLICE_RECORDS;
   }
   const empty = separator === "," ? "" : separator;
-  yield `${empty}],"next":${JSON.stringify(page.next)}}\n`;
+  yield `${empty}],"next":${JSON.stringify(page.next)},"stored":${stored}}\n`;
 }

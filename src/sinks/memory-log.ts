@@ -10,6 +10,7 @@ import { parseRfc3339 } from "./time-bound.ts";
 /** History as far as the agent remembers it, for an agent without a store. */
 export function createMemoryLog(view: AgentView): RecordLog {
   return {
+    isStored: () => false,
     kills: (query) => pageOf(view.recentKills(), query),
     kill: (idOrPrefix) => {
       const all = view.recentKills();
@@ -44,7 +45,8 @@ interface Placed extends KillCursor {
   readonly record: KillRecord;
 }
 
-function pageOf(records: readonly KillRecord[], query: KillQuery): KillPage {
+/** A page of these kills, in the order and with the cursors of the store. */
+export function pageOf(records: readonly KillRecord[], query: KillQuery): KillPage {
   const limit = Math.min(Math.max(1, Math.trunc(query.limit)), PAGE_LIMIT);
   const from = query.cursor === null ? null : decodeCursor(query.cursor);
   const found = records

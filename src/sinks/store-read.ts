@@ -75,6 +75,8 @@ export interface RecordLog {
   /** The same pages as texts, for readers that pass them on, in a tenth of the time. */
   killTexts(query: KillQuery): TextPage;
   exitTexts(query: ExitQuery): TextPage;
+  /** False while records that are told do not reach the disk; absent in a reader of a file. */
+  isStored?(): boolean;
   /** Why the kill with exactly this id happened, as it was told then; `null` when nobody told. */
   explanation(id: string): Explanation | null;
   /** Up to `limit` records with a greater sequence, ascending; sequences taken by retention are missing. */

@@ -36,6 +36,7 @@ export class Upkeep {
   #cancelPrune: () => void = () => undefined;
   #cancelCheck: () => void = () => undefined;
   #emptying = false;
+  readonly #asides = new Set<Promise<unknown>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -43,9 +44,19 @@ export class Upkeep {
     this.#scheduleCheck(parts.current()?.checked === false ? 0 : CHECK_EVERY_MILLISECONDS);
   }
 
-  stop(): void {
+  /** Resolves when no other thread has the file open. */
+  async stop(): Promise<void> {
     this.#cancelPrune();
     this.#cancelCheck();
+    await Promise.allSettled(this.#asides);
+  }
+
+  #aside(sql: string): Promise<readonly SqliteRow[]> {
+    const answer = queryAside(this.#parts.path, sql);
+    this.#asides.add(answer);
+    const done = () => void this.#asides.delete(answer);
+    answer.then(done, done);
+    return answer;
   }
 
   #schedulePrune(milliseconds: number): void {
@@ -72,7 +83,7 @@ export class Upkeep {
     const done = () => {
       this.#emptying = false;
     };
-    queryAside(this.#parts.path, "PRAGMA wal_checkpoint(PASSIVE)").then(done, done);
+    this.#aside("PRAGMA wal_checkpoint(PASSIVE)").then(done, done);
   }
 
   #scheduleCheck(milliseconds: number): void {
@@ -96,7 +107,7 @@ export class Upkeep {
       attempt(({ database }) => looked(database.prepare(INTEGRITY).all()));
       return;
     }
-    queryAside(path, INTEGRITY).then(looked, (error: unknown) => this.#found(open, error));
+    this.#aside(INTEGRITY).then(looked, (error: unknown) => this.#found(open, error));
   }
 
   #checkRows(open: OpenStore): void {

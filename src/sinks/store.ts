@@ -1,5 +1,4 @@
 import { createFiles } from "../host/files.ts";
-import type { Clock } from "../host/host.ts";
 import { HostError } from "../host/host.ts";
 import { isCorrupt, moveSqliteAside, syncWal } from "../host/sqlite.ts";
 import { missingRanges } from "../std/ranges.ts";
@@ -7,33 +6,25 @@ import { jsonLine } from "./json-line.ts";
 import type { KillStory, Sink, StreamRecord } from "./sink.ts";
 import { isSmall, type OpenStore, openForWriting, passes } from "./store-file.ts";
 import { Jobs } from "./store-jobs.ts";
+import type { StoreOptions } from "./store-options.ts";
 import { WaitingRecords } from "./store-queue.ts";
 import type { RecordLog, StoredEvent } from "./store-read.ts";
 import { Refused } from "./store-refused.ts";
 import { goOnBehind, rescue, rescueOpen } from "./store-rescue.ts";
-import { DEFAULT_RETENTION, type Retention } from "./store-retention.ts";
+import { DEFAULT_RETENTION } from "./store-retention.ts";
 import { Upkeep } from "./store-upkeep.ts";
 import { createBatchWriter } from "./store-write.ts";
 
 /** Name of the database below the state directory. */
 export const STORE_FILE = "oomwitness.db";
 
-export interface StoreOptions {
-  /** The database file; its directory must exist. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly retention?: Retention;
-  /** Records that may wait for the disk; more are dropped and counted. */
-  readonly queueLimit?: number;
-  /** Something an operator should read: a damaged file was moved aside, the disk is full, it works again. */
-  report(sentence: string): void;
-}
-
 /** Records on disk. Never throws and never blocks on a broken disk: records wait, bounded, and the rest is counted. */
 export interface Store extends Sink, RecordLog {
   /** Why nothing is being written, as a sentence; `null` while all is well. */
   problem(): string | null;
-  /** Records dropped because too many waited. */
+  /** Records that were told and are not in the file yet, oldest first. */
+  waiting(): readonly StreamRecord[];
+  /** Records dropped because too many waited, or refused. */
   dropped(): number;
   /** Writes what waits, now; stops at the first failure, then false. The end of this process takes nothing of it away. */
   flush(): boolean;
@@ -124,11 +115,21 @@ class SqliteStore implements Store {
     const before = this.#lastSequence;
     const at = this.#options.clock.wallMicroseconds();
     const lost = known.map((entry) => ({ entry, at }));
-    this.#attempt(({ database }) => createBatchWriter(database, "keep")(lost));
+    this.#attempt(({ database }) =>
+      this.#refused.writeEach(lost, createBatchWriter(database, "keep")),
+    );
     this.#lastSequence = Math.max(before, last);
     const there = known.map(({ sequence }) => sequence).filter((sequence) => sequence > before);
     const missing = missingRanges(before + 1, last, there);
     return missing === null ? null : `the store has lost the records ${missing} of the stream`;
+  }
+
+  isStored(): boolean {
+    return this.#problem === null;
+  }
+
+  waiting(): readonly StreamRecord[] {
+    return this.#queue.first(this.#queue.size).map(({ entry }) => entry);
   }
 
   problem(): string | null {
@@ -159,14 +160,16 @@ class SqliteStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.flush();
-    await this.sync();
     this.#closed = true;
     this.#cancelFlush?.();
-    this.#upkeep.stop();
     this.#jobs.stop();
     this.#dropped += this.#queue.size;
     this.#queue.clear();
     this.#stories.clear();
+    const upkeep = this.#upkeep.stop();
+    await this.sync();
+    // The last to close the file brings the log into it.
+    await upkeep;
     this.#closeFile();
   }
 
