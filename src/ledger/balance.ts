@@ -1,6 +1,6 @@
 import { SECOND } from "../model/time.ts";
 import type { Cases } from "./cases.ts";
-import { entryOf, repairOf } from "./repair.ts";
+import { entryOf, likelyRepairOf, type Repair, repairOf } from "./repair.ts";
 
 /**
  * So many looks at the books, 2 s of our own running time, must find too many records: the node's counter is read every
@@ -20,8 +20,9 @@ export class Balance {
   readonly #startedAt: number;
   /** Records in excess of the node's book that nobody could explain. */
   #unexplainable = 0;
-  /** In how many steps in a row there were any. */
-  #excessFor = 0;
+  /** In how many steps in a row there were any, for sure and likely. */
+  #sureFor = 0;
+  #likelyFor = 0;
 
   constructor(cases: Cases, settleMicroseconds: number, startedAt: number) {
     this.#cases = cases;
@@ -53,23 +54,38 @@ export class Balance {
   /** Records in excess of the node's book, when nothing can come any more that explains it: says which of them is none. */
   repair(): void {
     const by = this.#cases.now - this.#settleMicroseconds;
-    const { node, order } = this.#cases;
-    const excess = node.excessBy(order, by);
-    this.#excessFor = excess > 0 ? this.#excessFor + 1 : 0;
-    if (this.#excessFor < EXCESS_STEPS) return;
-    let left = excess;
-    for (let times = 0; left > 0 && times < REPAIRS_AT_ONCE; times++) {
-      const settled = order.filter(({ openedAt }) => openedAt <= by);
-      const repair = node.count === null ? null : repairOf(settled, node.count, left);
+    const { sure, likely } = this.#excessBy(by);
+    this.#sureFor = sure > 0 ? this.#sureFor + 1 : 0;
+    this.#likelyFor = likely > 0 ? this.#likelyFor + 1 : 0;
+    if (this.#likelyFor < EXCESS_STEPS || (sure > 0 && this.#sureFor < EXCESS_STEPS)) return;
+    this.#repairAll(by);
+  }
+
+  #repairAll(by: number): void {
+    for (let times = 0; times < REPAIRS_AT_ONCE; times++) {
+      const { sure, likely } = this.#excessBy(by);
+      const repair = likely > 0 ? this.#find(by, sure) : null;
       if (repair === null) {
-        this.#unexplained(left);
+        this.#unexplained(sure);
         return;
       }
       if (repair.kind === "one") this.#cases.unite(repair.kept, repair.double);
       else if (repair.kind === "unconfirmed") this.#cases.doubt(repair.kill);
       else this.#cases.change(repair.kill, { inNodeBook: "no" });
-      left = node.excessBy(order, by);
     }
+  }
+
+  #excessBy(by: number): { readonly sure: number; readonly likely: number } {
+    const { node, order, books } = this.#cases;
+    const likely = node.excessBy(order, by, node.openDoubles(books.groupsBooked()));
+    return { sure: likely > 0 ? node.excessBy(order, by, 0) : 0, likely };
+  }
+
+  #find(by: number, sure: number): Repair | null {
+    const { node, order, kills } = this.#cases;
+    if (node.count === null || (sure === 0 && kills.unknown().length === 0)) return null;
+    const settled = order.filter(({ openedAt }) => openedAt <= by);
+    return sure > 0 ? repairOf(settled, node.count, sure) : likelyRepairOf(settled, node.count);
   }
 
   /** More records than the kernel has kills, and nobody can say which is too many: counted when there is one more. */

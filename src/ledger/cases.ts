@@ -157,16 +157,7 @@ export class Cases {
 
   /** The kill's cgroup by what is known and by `offered`, whichever knows better. */
   offer(kill: Kill, offered: CgroupStamp | null): void {
-    const better = betterStamp(kill.cgroup, offered);
-    this.stamp(kill, better === null ? null : this.#withoutGuess(better, kill.cgroup, offered));
-  }
-
-  /** Of several cgroups of one name a counter's guess does not tell which it was. */
-  #withoutGuess(better: CgroupStamp, ...said: readonly (CgroupStamp | null)[]): CgroupStamp {
-    const exact = attributionOf(better) === "exact";
-    const known = said.some((stamp) => attributionOf(stamp) === "exact" && stamp?.id === better.id);
-    if (!exact || known || !this.books.hasNamesakes(better.path)) return better;
-    return { ...better, id: null };
+    this.stamp(kill, betterStamp(kill.cgroup, offered));
   }
 
   /** The source has seen this kill. */
@@ -207,6 +198,27 @@ export class Cases {
     for (const source of KILL_SOURCES) {
       const named = incidents[source];
       if (named !== undefined) this.join(kept, source, named);
+    }
+  }
+
+  /** What was said of `mistaken`, which only a counter saw, is evidence of `kill`: its victim is unknown again. */
+  part(mistaken: Kill, kill: Kill): void {
+    const { incidents, cgroup, witnesses } = mistaken;
+    const merged = unitedOf(kill, mistaken);
+    const counted = asCounted(mistaken);
+    this.stamp(mistaken, null);
+    this.incidents.forget(mistaken);
+    this.kills.forget(mistaken);
+    this.change(mistaken, {
+      ...counted,
+      inNodeBook: this.node.holdsAgain({ ...mistaken, ...counted }),
+    });
+    this.change(kill, merged);
+    this.offer(kill, cgroup);
+    for (const source of KILL_SOURCES) {
+      if (witnesses.includes(source)) this.witness(kill, source);
+      const named = incidents[source];
+      if (named !== undefined) this.join(kill, source, named);
     }
   }
 
@@ -340,6 +352,25 @@ function unitedOf(kept: Kill, double: Kill): KillPatch {
     groupFirst: kept.groupFirst || double.groupFirst,
     skipped: kept.skipped || double.skipped,
   };
+}
+
+/** The kill as the counter told it. */
+function asCounted({ window, at, witnesses }: Kill) {
+  const { from, to } = window ?? { from: at.monotonicMicroseconds, to: at.monotonicMicroseconds };
+  return {
+    ...NO_KILL,
+    at: {
+      monotonicMicroseconds: to,
+      wallMicroseconds: at.wallMicroseconds - at.monotonicMicroseconds + to,
+      uncertaintyMicroseconds: to - from,
+    },
+    victim: null,
+    limit: null,
+    trigger: null,
+    group: false,
+    counted: true,
+    witnesses: witnesses.filter((name) => name === "cgroup" || name === "vmstat"),
+  } satisfies KillPatch;
 }
 
 function keysOf(patch: KillPatch): (keyof KillPatch)[] {

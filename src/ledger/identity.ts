@@ -177,6 +177,23 @@ export class KillIndex {
     );
   }
 
+  /**
+   * The kill that only a counter saw and that the log's evidence of this thread was put to, though it was known before the
+   * thread was killed, as an exact clock says now.
+   */
+  findMistaken(observation: KillObservation): Kill | undefined {
+    if (observation.repeat || !isExact(observation.at)) return undefined;
+    const isMistaken = (kill: Kill) =>
+      kill.window !== null &&
+      !isDuplicate(kill) &&
+      kill.evidence.tracefs === undefined &&
+      kill.evidence.probe === undefined &&
+      isSameProcess(kill.victim, observation.victim) &&
+      wasKnownBefore(kill, observation.at) &&
+      distance(kill, observation) <= SAME_THREAD_MICROSECONDS;
+    return this.#byTid.get(observation.victim.tid)?.find(isMistaken);
+  }
+
   #nearest(observation: KillObservation, fits: (kill: Kill) => boolean): Kill | undefined {
     let best: Kill | undefined;
     let bestDistance = Number.POSITIVE_INFINITY;

@@ -179,7 +179,10 @@ export function attributionOf(cgroup: CgroupStamp | null): Attribution {
   return BASIS_RANK[cgroup.basis] >= BASIS_RANK.proc ? "exact" : "inferred";
 }
 
-/** The stamp with the better basis; what it lacks (id, version) is taken from the other when they mean the same path. */
+/**
+ * The stamp with the better basis; what it lacks (id, version) is taken from the other when they mean the same path. Not so
+ * the id of a guess: a cgroup of that path may have been removed and made again, so that which one it was stays a guess.
+ */
 export function betterStamp(
   current: CgroupStamp | null,
   offered: CgroupStamp | null,
@@ -188,7 +191,8 @@ export function betterStamp(
   const [better, other] =
     BASIS_RANK[offered.basis] > BASIS_RANK[current.basis] ? [offered, current] : [current, offered];
   if (better.path !== other.path) return better;
-  return { ...better, id: better.id ?? other.id, version: better.version ?? other.version };
+  const id = attributionOf(other) === attributionOf(better) ? other.id : null;
+  return { ...better, id: better.id ?? id, version: better.version ?? other.version };
 }
 
 /**

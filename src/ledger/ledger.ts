@@ -215,9 +215,12 @@ export class Ledger {
       this.#groups.double(again, observation.source);
       return;
     }
+    const mistaken = known === undefined ? this.#cases.kills.findMistaken(observation) : undefined;
     const kill = known ?? this.#identify(observation);
     if (kill === undefined) this.#open(observation, false);
     else this.#merge(kill, observation);
+    const own = mistaken === undefined ? undefined : this.killOf(observation);
+    if (mistaken !== undefined && own !== undefined) this.#cases.part(mistaken, own);
   }
 
   /**

@@ -67,10 +67,14 @@ export class NodeBook {
     return sinceOpening > 0 ? "yes" : "no";
   }
 
-  /** The same of a kill of an earlier process. One that came out of a book is in it, unless that was an older book. */
-  holdsAgain(kill: Pick<Kill, "at" | "window">): Kill["inNodeBook"] {
-    if (this.count === null || kill.window === null) return this.holds(kill.at);
-    return kill.window.to > this.count.openedAt ? "yes" : "no";
+  /**
+   * The same of a kill of an earlier process. One that came out of a book is in it, unless that was an older book, or a
+   * source has said since that it was at another time.
+   */
+  holdsAgain({ at, window }: Pick<Kill, "at" | "window">): Kill["inNodeBook"] {
+    const counted = window !== null && at.monotonicMicroseconds === window.to;
+    if (this.count === null || !counted) return this.holds(at);
+    return window.to > this.count.openedAt ? "yes" : "no";
   }
 
   enter(kill: Kill, sign: 1 | -1): void {
@@ -156,12 +160,17 @@ export class NodeBook {
 
   /** Entries of the book that are known or must be assumed to be a group kill's second entry of its first victim. */
   doubles(groupsBooked: number): number {
-    const { doubled, perhapsDoubled, groups, skipped } = this.totals;
+    const { doubled, perhapsDoubled } = this.totals;
     if (this.count === null) return doubled + perhapsDoubled;
     const unexplained = booked(this.count) - this.recorded() - doubled;
+    return doubled + Math.min(Math.max(unexplained, 0), this.openDoubles(groupsBooked));
+  }
+
+  /** Group kills of which nobody saw whether their first victim was entered twice: it was, unless it was gone by then. */
+  openDoubles(groupsBooked: number): number {
+    const { doubled, perhapsDoubled, groups, skipped } = this.totals;
     const possible = Math.max(groups, groupsBooked, doubled + perhapsDoubled);
-    const doubt = Math.max(0, possible - doubled - skipped);
-    return doubled + Math.min(Math.max(unexplained, 0), doubt);
+    return Math.max(0, possible - doubled - skipped);
   }
 
   /** Kills by the kernel's own count, double entries taken off; `null` while there is no book. */
@@ -177,14 +186,14 @@ export class NodeBook {
 
   /**
    * Entries that the records known by `by` must have and the book has not. When it was read since, which only a reading
-   * that rose shows, nothing that is still to come can explain it.
+   * that rose shows, nothing that is still to come can explain it. `assumed`: second entries of group kills nobody saw.
    */
-  excessBy(order: readonly Kill[], by: number): number {
+  excessBy(order: readonly Kill[], by: number, assumed: number): number {
     if (this.count === null) return 0;
-    const { recorded, doubled } = this.totals;
-    if (recorded + doubled <= booked(this.count)) return 0;
+    const expected = this.totals.recorded + this.totals.doubled + assumed;
+    if (expected <= booked(this.count)) return 0;
     const since = order.filter((kill) => kill.openedAt > by);
-    return Math.max(0, recorded + doubled - weightInBook(since) - booked(this.count));
+    return Math.max(0, expected - weightInBook(since) - booked(this.count));
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Count, Step } from "./book.ts";
 import { distanceTo, mayLieIn, SLACK_MICROSECONDS } from "./identity.ts";
 import { bookWeight, isExact, isSameProcess, type Kill, marginOf } from "./kill.ts";
+import { covers } from "./surplus.ts";
 
 /** A clock that lies was never seen to be wrong by more than this beyond what it says. */
 const LIE_MICROSECONDS = 10_000_000;
@@ -23,9 +24,20 @@ export function repairOf(kills: readonly Kill[], count: Count, excess: number): 
   return (
     sameThread(counted) ??
     sameEntry(counted) ??
+    needless(counted) ??
     beforeBook(counted, count.openedAt, excess) ??
     unconfirmed(counted, count)
   );
+}
+
+/**
+ * The same when there are too many records only if the first victim of each group kill was entered twice, which only the
+ * log could tell: then a kill that the log dates where no counter rose is one of those that only a counter saw.
+ */
+export function likelyRepairOf(kills: readonly Kill[], { steps }: Count): Repair | null {
+  const counted = kills.filter(({ counted, inNodeBook }) => counted && inNodeBook === "yes");
+  const isDatedWrong = (kill: Kill) => !steps.some((step) => covers(step, kill));
+  return sameEntry(counted.filter((kill) => kill.victim === null || isDatedWrong(kill)));
 }
 
 /** The nearest two records of one process, of which no source told twice. */
@@ -55,6 +67,26 @@ function sameEntry(kills: readonly Kill[]): Repair | null {
     if (kept !== null) return { kind: "one", kept, double };
   }
   return null;
+}
+
+/**
+ * A kill that only a counter saw, and one that was known before: its second entry, as evidence said since, or its only one,
+ * which was not expected in the book. The newest such record goes, one of a kill with two entries before others.
+ */
+function needless(kills: readonly Kill[]): Repair | null {
+  for (const double of kills.toReversed()) {
+    if (double.victim !== null) continue;
+    const known = kills.filter((kill) => kill.victim !== null && kill.openedAt <= double.openedAt);
+    const near = known.map(pairWith(double)).filter(isNear);
+    const twice = near.filter(({ kept }) => kept.doubled);
+    const repair = nearest(twice.length > 0 ? twice : near);
+    if (repair !== null) return repair;
+  }
+  return null;
+}
+
+function isNear({ kept, double }: Pair): boolean {
+  return mayLieIn(kept.cgroup, double.cgroup) && distanceTo(double, kept.at) <= errorOf(kept);
 }
 
 /**

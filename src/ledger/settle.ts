@@ -81,7 +81,7 @@ function missingFromCgroup(
   order: readonly Kill[],
   by: number,
 ): MissingKill[] {
-  const times = timesOf([...books.killsOf(book), ...order.filter(isHomeless)]);
+  const known = [...books.killsOf(book), ...order.filter(isHomeless)];
   const { path, id, version, extent } = book.identity;
   const cgroup = {
     path,
@@ -89,7 +89,7 @@ function missingFromCgroup(
     version,
     basis: extent === "local" ? "local-counter" : "counter",
   } as const;
-  return makeMissing(book.count, amount, times, by, `c${id ?? 0}-`).map((missing) => ({
+  return makeMissing(book.count, amount, known, by, `c${id ?? 0}-`).map((missing) => ({
     ...missing,
     kill: {
       ...missing.kill,
@@ -107,28 +107,37 @@ function missingFromNode(
   by: number,
 ): MissingKill[] {
   if (amount <= 0) return [];
-  const times = timesOf(order.filter((kill) => kill.inNodeBook !== "no"));
-  return makeMissing(count, amount, times, by, "n");
+  const known = order.filter((kill) => kill.inNodeBook !== "no");
+  return makeMissing(count, amount, known, by, "n");
 }
 
 /** Named by what the counter said at `by`: whoever settles them one by one or all at once gives them the same ids. */
 function makeMissing(
   count: Count,
   amount: number,
-  times: readonly number[],
+  known: readonly Kill[],
   by: number,
   book: string,
 ): MissingKill[] {
   const value = count.base + bookedBy(count, by);
   const whole: Step = { from: count.openedAt, to: count.readAt, delta: amount };
-  const windows = unexplainedSteps(count, times, SLACK_MICROSECONDS).flatMap((step) =>
-    Array.from({ length: step.delta }, () => step),
-  );
+  const windows = windowsOf(count, amount, known);
   return Array.from({ length: Math.min(Math.max(0, amount), AT_ONCE) }, (_, index) => ({
     book,
     count: value - amount + index + 1,
     kill: unknownKill(windows[index] ?? whole, count),
   }));
+}
+
+/** Where so many entries may be that the known kills do not explain; not beside a group kill that may have two there. */
+function windowsOf(count: Count, amount: number, known: readonly Kill[]): Step[] {
+  const perhapsTwice = known.filter((kill) => kill.groupFirst && !kill.doubled && !kill.skipped);
+  for (const kills of [[...known, ...perhapsTwice], known]) {
+    const steps = unexplainedSteps(count, timesOf(kills), SLACK_MICROSECONDS);
+    const windows = steps.flatMap((step) => Array<Step>(step.delta).fill(step));
+    if (windows.length >= amount || kills === known) return windows;
+  }
+  return [];
 }
 
 /** The kill happened within the window; its record says the end of it, the moment the counter proved it. */
