@@ -68,7 +68,7 @@ const MEMORY = "total-vm:9kB, anon-rss:8kB, file-rss:1kB";
 it("a report belongs to its kill and to no other", () => {
   const report = [header("a"), stack("a", 4), USAGE, TABLE, row(5), summary(5, "/l", "/l/c")];
   assert.deepEqual(run([...report, killed(5), killed(6)]), [
-    "kill 16 5 /l/c(kernel) of 16 limit /l 1048576 by a 4",
+    "kill 16 5 /l/c(kernel-log) of 16 limit /l 1048576 by a 4",
     "kill 17 6 nowhere of 17",
   ]);
   // Its victim had no memory left and the kernel (5.1 … 5.6) said nothing.
@@ -86,7 +86,7 @@ it("a report belongs to its kill and to no other", () => {
 
 it("a thread is known by the table when its leader has ended", () => {
   const log = [header("a"), TABLE, row(203, 202), summary(202, "/l", "/l"), killed(203)];
-  assert.deepEqual(run(log), ["kill 14 203<202 /l(kernel) of 14 limit /l null by a null"]);
+  assert.deepEqual(run(log), ["kill 14 203<202 /l(kernel-log) of 14 limit /l null by a null"]);
 });
 
 it("a foreign stack does not become the trigger's", () => {
@@ -150,7 +150,7 @@ it("a group ends with the next report, another kind of kill, or a process that w
 
 it("a summary without its header begins an incident of its own", () => {
   const log = [killed(5), group("/g"), killed(5), summary(6, "/l", "/l"), killed(6)];
-  assert.equal(run(log).at(-1), "kill 14 6 /l(kernel) of 14 limit /l null");
+  assert.equal(run(log).at(-1), "kill 14 6 /l(kernel-log) of 14 limit /l null");
 });
 
 it("a group is named by its first victim's first line", () => {
@@ -199,7 +199,7 @@ it("before 5.1 the selection ties the report to the kill, which may be of a chil
     USAGE,
   ];
   assert.deepEqual(run([...report, select(5), bare(5), select(6), bare(6)]), [
-    "kill 15 5 /l/c(kernel) of 15 limit /l 1048576 by a 4",
+    "kill 15 5 /l/c(kernel-log) of 15 limit /l 1048576 by a 4",
     "kill 17 6 nowhere of 17",
   ]);
   assert.deepEqual(
@@ -227,7 +227,7 @@ it("lines in pieces: `Task in`, `Tasks in`, a summary cut before it can be known
   ];
   const select = "Memory cgroup out of memory: Kill process 5 (t) score 9 or sacrifice child";
   assert.deepEqual(run([...old, select, `Killed process 5 (t) ${MEMORY}`]), [
-    "kill 18 5 /l/c(kernel) of 18 limit /l null by a null",
+    "kill 18 5 /l/c(kernel-log) of 18 limit /l null by a null",
   ]);
   const cut = [
     killed(5),
@@ -244,7 +244,7 @@ it("lines in pieces: `Task in`, `Tasks in`, a summary cut before it can be known
   ]);
   const text = summary(5, "/l", "/l");
   assert.deepEqual(run([text.slice(0, 4), `c;${text.slice(4)}`, killed(5)]), [
-    "kill 12 5 /l(kernel) of 12 limit /l null",
+    "kill 12 5 /l(kernel-log) of 12 limit /l null",
   ]);
 });
 
@@ -259,7 +259,7 @@ it("Linux 3.5 to 4.9 flags the first piece of a line too", () => {
     select,
     `Killed process 5 (t) ${MEMORY}`,
   ];
-  assert.deepEqual(run(log), ["kill 19 5 /l(kernel) of 19 limit /l 1048576 by a null"]);
+  assert.deepEqual(run(log), ["kill 19 5 /l(kernel-log) of 19 limit /l 1048576 by a null"]);
 });
 
 it("pieces of other lines are not taken into a summary", () => {
@@ -270,7 +270,7 @@ it("pieces of other lines are not taken into a summary", () => {
     "c;,mems_allowed=0,oom_memcg=/l,task_memcg=",
   ];
   const rest = [...foreign, "c;/l/c", ...foreign, "c;,task=t,pid=5,uid=0", "c;", killed(5)];
-  assert.match(run([...log, ...rest])[0] ?? "", /\/l\/c\(kernel\).* limit \/l /);
+  assert.match(run([...log, ...rest])[0] ?? "", /\/l\/c\(kernel-log\).* limit \/l /);
 });
 
 it("a piece of a lost line is never a kill, whatever it says", () => {
