@@ -124,6 +124,7 @@ const CHANGES: readonly (readonly [file: string, text: string, again: RegExp])[]
   ["tracing_cpumask", "2", /^/],
   ["trace_clock", "global", /\[mono\]/],
   ["buffer_size_kb", "4", /^(?!4$)/],
+  ["set_event", "sched:sched_switch", /^signal:signal_generate\noom:mark_victim$/],
   ["options/markers", "1", /^0/],
   ["options/copy_trace_marker", "1", /^0/],
   ["options/raw", "1", /^0/],
@@ -150,6 +151,8 @@ test("each setting that somebody changes is put back and told, and the next kill
     t.diagnostic(`${file}: ${text} put back after ${Math.round(performance.now() - began)} ms`);
     assert.match(setting(file), again, file);
     if (file === "tracing_cpumask") assert.equal(setting(file), before);
+    // What stands close behind a foreign event is not believed.
+    if (file === "set_event") await new Promise((done) => setTimeout(done, 300));
     const [pid = 0] = await lab("storm", "--cgroup", box.directory, "--kills", "1");
     await eventually(`a kill after ${file}`, () => kills(running, isOneOf([pid])).length === 1);
     assert.match(running.disturbances.at(-1) ?? "", /somebody else changed .*: put back/);
