@@ -78,10 +78,18 @@ function isSame(before: KillRecord | undefined, words: Omit<KillRecord, "revisio
 
 /**
  * A log of which no record was read live is dated to 5 s and what the clocks part in since boot; a line of it may be taken for
- * a kill that a counter saw 2 s beyond that, whose reading took a second.
+ * a kill that a counter saw 2 s beyond that, whose reading took a second. So far only a kill that the trace did not tell of
+ * may be dated wrong.
  */
 function toleranceOf({ truth, stalls }: Outcome): number {
   return 8 * SECOND + 50e-6 * truth.endsAt + Math.abs(stalls.clockLie);
+}
+
+/** The trace stamps a kill so soon after it. */
+const TRACE_TOLERANCE = 2_000;
+
+function isTraced({ witnesses }: KillRecord): boolean {
+  return witnesses.includes("tracefs");
 }
 
 /** Each record with a victim to the nearest kill of that thread, one to one. */
@@ -101,6 +109,7 @@ function matchKills(outcome: Outcome, records: readonly KillRecord[]): Match {
     }
     free.delete(kill);
     known.set(record, kill);
+    if (record.outcome !== "killed") problems.push(`${record.id} is ${record.outcome}, was a kill`);
     if (record.victim.comm !== null && record.victim.comm !== kill.comm) {
       problems.push(`${record.id} calls ${kill.comm} ${record.victim.comm}`);
     }
@@ -118,7 +127,7 @@ function nearest(
   outcome: Outcome,
 ): TrueKill | null {
   let best: TrueKill | null = null;
-  let bestDistance = toleranceOf(outcome);
+  let bestDistance = isTraced(record) ? TRACE_TOLERANCE : toleranceOf(outcome);
   for (const kill of kills) {
     const distance = Math.min(
       ...outcome.wallOffsets.map((offset) =>
@@ -141,24 +150,33 @@ function isExpected(outcome: Outcome, kill: TrueKill): boolean {
   return kill.counted && kill.at > outcome.booksFrom;
 }
 
-function checkTotals(outcome: Outcome, { unknown, left }: Match): string[] {
+function checkTotals(outcome: Outcome, match: Match): string[] {
+  const { unknown, left } = match;
   if (!canCount(outcome)) return [];
   const missing = left.filter((kill) => isExpected(outcome, kill)).length;
   // An earlier life without a checkpoint may have counted kills that the valid books call history.
   const most = outcome.booksFrom > outcome.truth.startsAt ? left.length : missing;
-  if (unknown.length >= missing - undatable(outcome) && unknown.length <= most) return [];
+  const least = missing - undatable(outcome, match);
+  if (unknown.length >= least && unknown.length <= most) return [];
   const what = unknown.length > missing ? "too many" : "too few";
   return [`${what}: ${unknown.length} records without a victim for ${missing} kills nobody saw`];
 }
 
 /**
  * Entries of kills shortly before the books were opened whose time only the log tells: it may be wrong by more, so that they
- * may be taken for kills the books have.
+ * may be taken for kills the books have. Those that the trace told of are known to be history.
  */
-function undatable({ truth, plan, booksFrom, lost, lives }: Outcome): number {
-  const traced = plan.sources.trace && lost.trace === 0 && lives === 1;
-  if (!plan.sources.log || traced) return 0;
-  const before = allKills(truth).filter((kill) => kill.counted && kill.at <= booksFrom);
+function undatable(outcome: Outcome, { known }: Pick<Match, "known">): number {
+  const { truth, plan, booksFrom } = outcome;
+  if (!plan.sources.log) return 0;
+  const dated = new Set([...known].flatMap(([record, kill]) => (isTraced(record) ? [kill] : [])));
+  const before = allKills(truth).filter(
+    (kill) =>
+      kill.counted &&
+      kill.at <= booksFrom &&
+      kill.at > booksFrom - toleranceOf(outcome) &&
+      !dated.has(kill),
+  );
   return before.reduce((sum, { repeatedAt }) => sum + (repeatedAt === null ? 1 : 2), 0);
 }
 
@@ -319,7 +337,7 @@ function checkSummary(outcome: Outcome, { known, unknown }: Match): string[] {
   const kernel = allKills(truth).filter((kill) => isExpected(outcome, kill)).length;
   if (canCount(outcome)) {
     const isNear = (value: number | null) =>
-      value !== null && Math.abs(value - kernel) <= undatable(outcome);
+      value !== null && Math.abs(value - kernel) <= undatable(outcome, { known });
     if (!isNear(summary.kernel)) problems.push(`kernel is ${summary.kernel}, was ${kernel}`);
     if (!isNear(summary.recorded)) problems.push(`recorded is ${summary.recorded}, was ${kernel}`);
     if (summary.unaccounted !== 0) problems.push(`unaccounted is ${summary.unaccounted}`);
@@ -335,8 +353,10 @@ function checkUnattributed(
 ): string[] {
   const { summary, booksFrom } = outcome;
   const bare = [...known].filter(([record, kill]) => record.cgroup.path === null && kill.counted);
-  const near = bare.filter(([, kill]) => Math.abs(kill.at - booksFrom) < toleranceOf(outcome));
-  const doubtful = undatable(outcome) > 0 ? near : [];
+  const near = bare.filter(
+    ([record, kill]) => !isTraced(record) && Math.abs(kill.at - booksFrom) < toleranceOf(outcome),
+  );
+  const doubtful = undatable(outcome, { known }) > 0 ? near : [];
   const sure = bare.filter((one) => one[1].at > booksFrom && !doubtful.includes(one));
   const nameless = unknown.filter((record) => record.cgroup.path === null);
   const newer = nameless.filter((record) => isNewer(record, outcome));
