@@ -55,3 +55,16 @@ test("a kill without a record is lost", () => {
   assert.equal(compare(RIGHT.slice(1), TRUTH, 0).lost, 1);
   assert.equal(compare([], TRUTH, 0).lost, 3);
 });
+
+test("a pair of process and cgroup that counters concluded is a choice, in a cgroup of ours", () => {
+  const truth = [
+    { pid: 1, cgroup: "/a" },
+    { pid: 2, cgroup: "/b" },
+  ];
+  const chosen = (pid: number, path: string) =>
+    ({ ...record(pid, path), basis: "counter" }) as const;
+  const swapped = compare([chosen(1, "/b"), chosen(2, "/a")], truth, 0);
+  assert.deepEqual([swapped.recorded, swapped.invented, swapped.lost], [2, 0, 0]);
+  const elsewhere = compare([chosen(1, "/c"), chosen(2, "/b")], truth, 0);
+  assert.deepEqual([elsewhere.recorded, elsewhere.invented, elsewhere.lost], [1, 1, 1]);
+});

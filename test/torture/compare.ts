@@ -8,11 +8,12 @@ export interface TrueKill {
   readonly cgroup: string;
 }
 
-type Place = Pick<KillRecord, "victim" | "cgroup">;
+type Place = Pick<KillRecord, "victim" | "cgroup"> & Partial<Pick<KillRecord, "basis">>;
 
 /**
  * Holds records against the truth. A record of a known victim belongs to the kill of that process in that cgroup; one
- * without a victim (from a counter) stands for a kill of its cgroup, or of any, that has no other record.
+ * without a victim (from a counter) stands for a kill of its cgroup, or of any, that has no other record. Where counters
+ * gave it its cgroup it belongs to the kill of that process: how many each cgroup has is right, the pairs are a choice.
  * `foreignKills`: how many kills others made meanwhile on this machine, whose records are not ours to judge.
  */
 export function compare(
@@ -29,7 +30,8 @@ export function compare(
   for (const record of records) {
     const { pid } = record.victim;
     const { path } = record.cgroup;
-    const key = path === null ? keyOfPid(truth, pid) : `${pid} ${path}`;
+    const chosen = record.basis === "counter" && cgroups.has(path ?? "");
+    const key = path === null || chosen ? keyOfPid(truth, pid) : `${pid} ${path}`;
     if (pid === null) anonymous.push(record);
     else if (key !== null && known.has(key)) {
       recorded += 1;
