@@ -37,12 +37,21 @@ export function openForWriting(path: string): OpenStore {
     const last = store.queries.lastSequence();
     const unknown = logged.filter(({ sequence }) => sequence > last);
     store.write(pendingOf(unknown));
+    setWaiting(database, false);
     const inode = inodeOf(path);
     return { ...store, isThere: () => inodeOf(path) === inode };
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+/**
+ * Whether this connection waits for the disk. It must when it brings the log into the file, and need not when it writes to the
+ * log: the other thread that empties the log waits for the disk to have it first. A power cut may take records, never the file.
+ */
+export function setWaiting(database: SqliteDatabase, waits: boolean): void {
+  database.exec(`PRAGMA synchronous = ${waits ? "NORMAL" : "OFF"}`);
 }
 
 export function isSmall(path: string, bytes = SMALL_BYTES): boolean {

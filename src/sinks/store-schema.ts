@@ -129,11 +129,10 @@ export function prepareForWriting(database: SqliteDatabase): void {
   // Before the first table, or it has no effect: lets retention give pages back to the file system in small steps.
   database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   database.exec("PRAGMA journal_mode = WAL");
-  // A power cut may lose the records since the last flush, which comes before each checkpoint of the agent; never the file.
   database.exec("PRAGMA synchronous = NORMAL");
   database.exec("PRAGMA journal_size_limit = 8388608");
-  // Checkpoints wait for the disk (50 ms were measured): they are made in quiet moments, and by SQLite only beyond 16 MiB.
-  database.exec("PRAGMA wal_autocheckpoint = 4096");
+  // Bringing the log into the file waits for the disk: another thread does it (`store-upkeep.ts`).
+  database.exec("PRAGMA wal_autocheckpoint = 0");
   database.exec("PRAGMA cache_size = -1024");
   const version = database.integer("PRAGMA user_version");
   // The header's number stands beside a copy of it: damage must not look like a newer version, or an older one.

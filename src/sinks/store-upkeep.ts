@@ -1,8 +1,8 @@
 import type { Clock } from "../host/host.ts";
-import { isCorrupt, type SqliteRow, walSizeBytes } from "../host/sqlite.ts";
+import { isCorrupt, type SqliteDatabase, type SqliteRow, walSizeBytes } from "../host/sqlite.ts";
 import { queryAside } from "../host/sqlite-aside.ts";
 import { checkRows, INTEGRITY, integrityText } from "./store-check.ts";
-import { isSmall, type OpenStore } from "./store-file.ts";
+import { isSmall, type OpenStore, setWaiting } from "./store-file.ts";
 import type { Jobs } from "./store-jobs.ts";
 import { pruneStep, type Retention } from "./store-retention.ts";
 import { damaged } from "./store-schema.ts";
@@ -14,8 +14,11 @@ const CHECK_EVERY_MILLISECONDS = 3_600_000;
 /** SQLite looks through a file of this size in 5 ms: for that no thread is started. */
 const AT_ONCE_BYTES = 1024 * 1024;
 
-/** A log of this size is brought into the file; SQLite does it by itself only at 16 MiB. */
+/** A log of this size is brought into the file. */
 const LOG_BYTES = 1024 * 1024;
+const LOG_EVERY_MILLISECONDS = 5_000;
+/** If the other thread cannot empty the log, the loop does, and stands still for it. */
+const LARGEST_LOG_BYTES = 64 * 1024 * 1024;
 
 interface Parts {
   readonly path: string;
@@ -24,8 +27,6 @@ interface Parts {
   readonly jobs: Jobs;
   /** Does `work` on the file unless the store has a problem. */
   attempt(work: (open: OpenStore) => void): void;
-  /** Nothing waits to be written. */
-  isQuiet(): boolean;
   current(): OpenStore | null;
   damaged(error: unknown): void;
 }
@@ -35,12 +36,14 @@ export class Upkeep {
   readonly #parts: Parts;
   #cancelPrune: () => void = () => undefined;
   #cancelCheck: () => void = () => undefined;
+  #cancelLog: () => void = () => undefined;
   #emptying = false;
   readonly #asides = new Set<Promise<unknown>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#schedulePrune(PRUNE_AGAIN_MILLISECONDS);
+    this.#scheduleLog();
     this.#scheduleCheck(parts.current()?.checked === false ? 0 : CHECK_EVERY_MILLISECONDS);
   }
 
@@ -48,6 +51,7 @@ export class Upkeep {
   async stop(): Promise<void> {
     this.#cancelPrune();
     this.#cancelCheck();
+    this.#cancelLog();
     await Promise.allSettled(this.#asides);
   }
 
@@ -67,16 +71,25 @@ export class Upkeep {
 
   /** True when there is more to do. */
   #prune(): boolean {
-    const { path, clock, retention, attempt, isQuiet } = this.#parts;
+    const { clock, retention, attempt } = this.#parts;
     let more = false;
     attempt(({ database }) => {
       more = pruneStep(database, clock.wallMicroseconds(), retention);
     });
-    if (isQuiet() && (walSizeBytes(path) ?? 0) > LOG_BYTES) this.#emptyLog();
     return more;
   }
 
-  /** Waits for the disk, and so does it in another thread. What it cannot do now, it or SQLite does later. */
+  #scheduleLog(): void {
+    this.#cancelLog = this.#parts.clock.after(LOG_EVERY_MILLISECONDS, () => {
+      this.#scheduleLog();
+      const { path, attempt } = this.#parts;
+      const bytes = walSizeBytes(path) ?? 0;
+      if (bytes > LARGEST_LOG_BYTES) attempt(({ database }) => emptyLogHere(database));
+      else if (bytes > LOG_BYTES) this.#emptyLog();
+    });
+  }
+
+  /** Waits for the disk, and so does it in another thread. What it cannot do now, it does later. */
   #emptyLog(): void {
     if (this.#emptying) return;
     this.#emptying = true;
@@ -122,4 +135,10 @@ export class Upkeep {
   #found(open: OpenStore, error: unknown): void {
     if (this.#parts.current() === open && isCorrupt(error)) this.#parts.damaged(error);
   }
+}
+
+function emptyLogHere(database: SqliteDatabase): void {
+  setWaiting(database, true);
+  database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  setWaiting(database, false);
 }

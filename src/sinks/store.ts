@@ -4,7 +4,7 @@ import { isCorrupt, moveSqliteAside, syncWal } from "../host/sqlite.ts";
 import { missingRanges } from "../std/ranges.ts";
 import { jsonLine } from "./json-line.ts";
 import type { KillStory, Sink, StreamRecord } from "./sink.ts";
-import { isSmall, type OpenStore, openForWriting, passes } from "./store-file.ts";
+import { isSmall, type OpenStore, openForWriting, passes, setWaiting } from "./store-file.ts";
 import { Jobs } from "./store-jobs.ts";
 import type { StoreOptions } from "./store-options.ts";
 import { WaitingRecords } from "./store-queue.ts";
@@ -84,7 +84,6 @@ class SqliteStore implements Store {
       attempt: (work) => {
         if (this.#problem === null) this.#attempt(work);
       },
-      isQuiet: () => this.#queue.size === 0,
       current: () => (this.#problem === null && !this.#closed ? this.#open : null),
       damaged: (error) => void this.#failed(error),
     });
@@ -168,7 +167,6 @@ class SqliteStore implements Store {
     this.#stories.clear();
     const upkeep = this.#upkeep.stop();
     await this.sync();
-    // The last to close the file brings the log into it.
     await upkeep;
     this.#closeFile();
   }
@@ -384,6 +382,8 @@ class SqliteStore implements Store {
     const open = this.#open;
     this.#open = null;
     try {
+      // The last to close the file brings the log into it.
+      if (open !== null) setWaiting(open.database, true);
       open?.database.close();
     } catch {}
   }
