@@ -150,7 +150,7 @@ function* copyTable(source: SqliteDatabase, table: Table, into: Target): Generat
       const rows = tryAll(source, sql, place);
       into.put(rows?.flatMap((row) => sealedOf(row) ?? []) ?? []);
       whole = rows !== null && rows.length < STEP_ROWS;
-      place = rows !== null && !whole ? placeOf(rows.at(-1)) : null;
+      place = rows !== null && !whole ? placeBeyond(rows, place) : null;
       yield;
     }
     if (whole) return;
@@ -180,7 +180,7 @@ function* copyStories(source: SqliteDatabase, into: Target): Generator<void> {
       if (typeof id !== "string" || typeof explanation !== "string") continue;
       if (storyOf(explanation, id) !== null) into.putStory(id, explanation);
     }
-    place = rows.length < STEP_ROWS ? null : placeOf(rows.at(-1));
+    place = rows.length < STEP_ROWS ? null : placeBeyond(rows, place);
     yield;
   }
 }
@@ -198,9 +198,16 @@ function tryAll(
   }
 }
 
-function placeOf(row: SqliteRow | undefined): number | null {
-  const place = row?.["place"];
-  return typeof place === "number" ? place : null;
+/**
+ * The last place of these rows; `null` when it is none beyond `from` in the direction of all: the pages of a damaged tree may
+ * follow each other in a circle.
+ */
+function placeBeyond(rows: readonly SqliteRow[], from: number): number | null {
+  const [first, last] = [rows[0]?.["place"], rows.at(-1)?.["place"]];
+  if (typeof first !== "number" || typeof last !== "number") return null;
+  const up = from < first && first <= last;
+  const down = from > first && first >= last;
+  return up || down ? last : null;
 }
 
 /** What is missing, by number and as far as it can be by name; "" when nothing is, `null` when that cannot be told. */
