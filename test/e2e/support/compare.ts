@@ -28,7 +28,7 @@ export function assertSame(records: readonly KillRecord[], truth: readonly TrueK
     assert.equal(found.length, 1, `records of pid ${kill.pid}`);
     const path = found[0]?.cgroup.path ?? null;
     const isChoice = path === null || found[0]?.basis === "counter";
-    if (!isChoice) assert.equal(path, kill.cgroup, `cgroup of pid ${kill.pid}`);
+    if (!isChoice) assert.equal(path, kill.cgroup, `cgroup of ${JSON.stringify(found[0])}`);
   }
   for (const path of cgroups) {
     const records = ours.filter(({ cgroup }) => cgroup.path === path).length;
