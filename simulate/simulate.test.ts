@@ -11,7 +11,7 @@ const REGRESSIONS = [
   2697, 3331, 3513, 4655, 5703, 6546, 1800029816, 835266761061, 835266758668, 1007437, 835266791920,
   1000162, 1001130, 1001629, 1008360, 1009178, 1009303, 1009891, 1013767, 7000422, 7003757, 7006243,
   7008257, 7011850, 7012583, 7016981, 7020024, 7026113, 7028557, 8009560, 8010113, 8018513, 8031358,
-  9017535, 9022273, 9022301, 10015741, 10058335, 10090121, 10131859, 10135337,
+  9017535, 9022273, 9022301, 10015741, 10058335, 10090121, 10131859, 10135337, 22019055,
 ];
 
 /** The same each time: all must pass. */
@@ -25,10 +25,11 @@ const NEW_SCHEDULES = 5_000;
  */
 const WRONG_GUESSES_PER_THOUSAND = 6;
 /**
- * Of the new schedules so many may fail: about one in 50,000 does (worlds where only a log that is dated wrong and
- * counters are left to tell). It is printed with the command that repeats it; a new mistake fails far more.
+ * Of the new schedules so many may fail. One of 47,150 schedules with stalls did when this was written, and has been mended;
+ * 3 in 10 have stalls, and the others were never seen to fail: about one in 150,000. A single one may come up in any run,
+ * printed with the command that repeats it; two in one run are a new mistake.
  */
-const RARE_FAILURES = 3;
+const RARE_FAILURES = 1;
 /** A planted bug must show within so many schedules. */
 const BUG_SCHEDULES = 1_000;
 

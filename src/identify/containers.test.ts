@@ -22,6 +22,18 @@ test("the main process is killed: visible at once, and the exit after it is oom-
   assert.deepEqual(verdicts(story), ["oom-killed kill-100-500"]);
 });
 
+test("an exit names no record that turned out to be the same kill as another one", () => {
+  const story = running()
+    .kill(100, 500, { cgroup: cgroupOf(1) })
+    .kill(90, 500, { cgroup: cgroupOf(1) })
+    .exit(101, 1, { code: 137, pid: 500, oom: true })
+    .to(3_000);
+  assert.deepEqual(verdicts(story), ["oom-killed kill-90-500 kill-100-500"]);
+  story.kill(100, 500, { cgroup: cgroupOf(1), revision: 1, outcome: "duplicate" }).to(4_000);
+  assert.equal(verdicts(story).at(-1), "oom-killed kill-90-500");
+  assert.equal(story.exits.at(-1)?.revision, 1);
+});
+
 test("a child is killed: pending until the main process has outlived it, and its later exit is stale", () => {
   const story = running().kill(100, 501, { cgroup: cgroupOf(1) });
   assert.deepEqual(

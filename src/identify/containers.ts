@@ -181,7 +181,7 @@ export class Containers {
     if (place.entry === null) return;
     const lookAt = this.#exits.get(place.entry.id) ?? this.#now;
     this.#exits.set(place.entry.id, Math.min(lookAt, this.#now));
-    if (identity.main === true) this.#mainKilled(kill.id, shelfOf(place));
+    if (identity.main === true && told.none !== true) this.#mainKilled(kill.id, shelfOf(place));
   }
 
   /** Of what was killed together with the main process nobody says any more that it outlived it. */
@@ -270,7 +270,8 @@ export class Containers {
     const broken = said === "pending" && identity.visibility === "unknown";
     if (broken) this.#dirty.add(kill.id);
     const text = broken ? "" : JSON.stringify(identity);
-    this.#kills.put({ ...kill, settled }, shelfOf(place), identity, text);
+    const shelf = kill.none === true ? "none" : shelfOf(place);
+    this.#kills.put({ ...kill, settled }, shelf, identity, text);
     if (identity.visibility === "pending") {
       const settled = kill.at.monotonicMicroseconds + OUTLIVED_MICROSECONDS;
       this.#again.set(kill.id, Math.max(settled, this.#now + LOOK_AGAIN_MICROSECONDS));

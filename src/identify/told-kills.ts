@@ -13,25 +13,31 @@ export interface ToldKill {
   readonly witnesses: readonly SourceName[];
   /** What was said of its visibility for good; `null` while it is pending or unknown. */
   readonly settled: Settled | null;
+  /** It turned out to be no kill of its own; absent in state of earlier versions. */
+  readonly none?: boolean;
 }
 
 export type Settled = Extract<Visibility, "visible" | "invisible">;
 
 export function toldKill(
-  { id, cgroup, limit, victim, witnesses, visibility }: KillRecord,
+  { id, cgroup, limit, victim, witnesses, visibility, outcome }: KillRecord,
   at: Instant,
   before: Settled | null,
 ): ToldKill {
   const settled = before ?? settledOf(visibility);
-  return { id, at, cgroup, limit, victim: { pid: victim.pid }, witnesses, settled };
+  const none = outcome === "duplicate" || outcome === "unconfirmed";
+  return { id, at, cgroup, limit, victim: { pid: victim.pid }, witnesses, settled, none };
 }
 
 export function settledOf(visibility: Visibility): Settled | null {
   return visibility === "visible" || visibility === "invisible" ? visibility : null;
 }
 
-/** Where a kill is filed: under its container, else under its pod, else among those of which neither is known. */
-export type Shelf = `container ${string}` | `pod ${string}` | "unplaced";
+/**
+ * Where a kill is filed: under its container, else under its pod, else among those of which neither is known. What is no
+ * kill stays known, but ends no container.
+ */
+export type Shelf = `container ${string}` | `pod ${string}` | "unplaced" | "none";
 
 export interface Filed {
   readonly kill: ToldKill;
@@ -83,7 +89,7 @@ export class ToldKills {
     const known = this.#filed.get(kill.id);
     const complete = isComplete(identity);
     // Of a life long ago something was forgotten meanwhile: that is no news.
-    if (known?.complete === true && !complete) return;
+    if (known?.complete === true && !complete && kill.none !== true) return;
     this.#remove(kill.id);
     const filed = { kill, shelf, said, complete };
     this.#filed.set(kill.id, filed);

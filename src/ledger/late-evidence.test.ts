@@ -115,3 +115,16 @@ test("which of the cgroups of a path it was is no more certain because the path 
   assert.equal(betterStamp(guess, log)?.id, null);
   assert.equal(betterStamp(log, { ...stamp("/a"), id: 72 })?.id, 72);
 });
+
+test("of kills about when the book was opened it has the one that an exact clock puts after that", () => {
+  const ledger = newLedger(10);
+  ledger.observe(count("node", [null, 10], 7, { baseline: true }));
+  const exact = kill("tracefs", 10.0005, 100);
+  const vague = kill("kernel-log", 10.3, 200);
+  ledger.observe(exact);
+  ledger.observe(vague);
+  ledger.observe(count("node", [10, 11], 8));
+  settle(ledger, 11, 30);
+  assert.equal(ledger.killOf(exact)?.inNodeBook, "yes");
+  assert.equal(ledger.killOf(vague)?.inNodeBook, "no");
+});

@@ -11,6 +11,7 @@ import {
 } from "./book.ts";
 import {
   bookWeight,
+  isExact,
   type Kill,
   killsAfter,
   LATE_CLOCK_MICROSECONDS,
@@ -114,7 +115,7 @@ export class NodeBook {
   }
 
   /**
-   * Decides of the kills known by `by` that the book may have or not, the latest first: it has one if it rose when that
+   * Decides of the kills known by `by` that the book may have or not, the likeliest first: it has one if it rose when that
    * kill may have happened, and nobody else's kill explains that. `rebook` changes what the books know of a kill.
    */
   decide(
@@ -131,7 +132,8 @@ export class NodeBook {
     );
     const left = steps.flatMap((step) => Array<Step>(step.delta).fill(step));
     const doubtful = order.filter((kill) => kill.inNodeBook === "perhaps" && kill.openedAt <= by);
-    doubtful.sort((one, two) => two.at.monotonicMicroseconds - one.at.monotonicMicroseconds);
+    const { openedAt } = this.count;
+    doubtful.sort((one, two) => compareLikelihood(two, one, openedAt));
     const fitting = doubtful.filter((kill) => takeEntries(left, kill));
     for (const kill of fitting) rebook(kill, "yes");
     // Where times fit badly the number still counts: an entry of nobody else's is one of theirs.
@@ -222,6 +224,18 @@ export class NodeBook {
 
 function weightInBook(kills: readonly Kill[]): number {
   return weightOf(kills.filter(({ inNodeBook }) => inNodeBook === "yes"));
+}
+
+/** More than 0 when the first is likelier to be after `openedAt`: what an exact clock says counts more than the log's. */
+function compareLikelihood(one: Kill, two: Kill, openedAt: number): number {
+  const sides = sideOf(one, openedAt) - sideOf(two, openedAt);
+  return sides !== 0 ? sides : one.at.monotonicMicroseconds - two.at.monotonicMicroseconds;
+}
+
+/** 1 when an exact clock puts the kill after `openedAt`, -1 when before, 0 when no exact clock tells. */
+function sideOf({ at }: Kill, openedAt: number): number {
+  if (!isExact(at)) return 0;
+  return at.monotonicMicroseconds >= openedAt ? 1 : -1;
 }
 
 /** Takes as many entries as the kill has out of those booked when it may have happened; false when there are too few. */
