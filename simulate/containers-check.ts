@@ -188,7 +188,11 @@ class Checker {
     return [...latest.values()];
   }
 
-  /** The life that the record is about: its end is that near, or nobody told it and it was between. */
+  /**
+   * The life that the record is about. An end that somebody told has its time. One that was concluded has the latest moment at
+   * which it can have been, when others may have come and gone unheard: it is about the life whose kills it lists. Kills of
+   * two lives in one record, or of one in two, are found by that as before.
+   */
   #runOf(
     container: TrueContainer,
     record: ExitRecord,
@@ -197,13 +201,15 @@ class Checker {
     const at = (parseFormattedWall(record.at) ?? 0) - wallOf(0);
     const others = container.runs.filter((run) => !told.has(run));
     const { slow } = this.#outcome.plan;
+    const ids = new Set(record.kills);
+    const own = others.findLast(({ kills }) => kills.some(({ id }) => ids.has(id)));
+    const isConcluded = record.exitCode === null;
+    if (isConcluded && own !== undefined && own.end <= at + 60 * MILLISECOND) return own;
     const near = others
       .filter(({ end }) => end - at <= 60 * MILLISECOND && at - end <= 60 * MILLISECOND + 3 * slow)
       .at(-1);
-    if (near !== undefined || record.exitCode !== null) return near;
-    const over = others.filter(({ end }) => end <= at);
-    const ids = new Set(record.kills);
-    return over.find(({ kills }) => kills.some(({ id }) => ids.has(id))) ?? over.at(-1);
+    if (near !== undefined || !isConcluded) return near;
+    return others.findLast(({ end }) => end <= at);
   }
 
   #missing(container: TrueContainer, run: TrueRun): void {

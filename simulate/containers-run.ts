@@ -1,4 +1,5 @@
 import { Containers, type ContainersState } from "../src/identify/containers.ts";
+import type { RuntimeObservation } from "../src/model/container.ts";
 import { type Identity, mergeIdentity } from "../src/model/identity.ts";
 import type { ExitRecord, KillRecord } from "../src/model/record.ts";
 import { type Instant, SECOND } from "../src/model/time.ts";
@@ -119,7 +120,8 @@ interface Opened {
 
 type Journaled =
   | { readonly kill: KillRecord; readonly at: Instant }
-  | { readonly exit: ExitRecord };
+  | { readonly exit: ExitRecord }
+  | { readonly heard: RuntimeObservation };
 
 /** The agent around `Containers`, as small as it can be: it keeps a checkpoint and a journal, and forgets all else. */
 class Agent {
@@ -149,7 +151,11 @@ class Agent {
   }
 
   observe(observation: Parameters<Containers["observe"]>[0]): void {
-    for (const one of this.#bug.observed(observation, this.#now)) this.#containers.observe(one);
+    for (const one of this.#bug.observed(observation, this.#now)) {
+      const changed = this.#containers.observe(one);
+      // What is news is on disk before the turn is over, as in the real agent; a list is asked for anew.
+      if (changed.length > 0 && one.kind !== "list") this.#journal.push({ heard: one });
+    }
   }
 
   evidence({ record, at }: Evidence): void {
@@ -177,6 +183,7 @@ class Agent {
   restart(now: number, kept: Step[]): void {
     const state: ContainersState = JSON.parse(this.#saved);
     this.#containers = new Containers(this.#bug.state(state));
+    for (const one of this.#journal) if ("heard" in one) this.#containers.observe(one.heard);
     for (const one of this.#journal) {
       if ("kill" in one && this.#bug.replaysKills) this.#containers.killTold(one.kill, one.at);
       if ("exit" in one && this.#bug.replaysExits) this.#containers.exitTold(one.exit);

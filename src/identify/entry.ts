@@ -234,8 +234,8 @@ export function goneAt({ presence }: Entry): number | null {
 /** Stamps of two sources for the same moment in a container's life differ by this on a machine that is not busy. */
 export const STAMP_SLACK = SECOND;
 /**
- * On a busy machine a daemon stamps what it does so much later than the one below it: 4 s between containerd's start and
- * Docker's (24 busy loops on 2 cores), 10 s in an emulated guest.
+ * On a busy machine a daemon stamps what it does later than the one below it. More than a second was seen of Docker and
+ * containerd; how late it can be was not measured. This is a bound that we chose.
  */
 export const LATE_STAMP = 15 * SECOND;
 

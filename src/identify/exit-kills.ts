@@ -5,7 +5,7 @@ import { isMain } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
 import { type Run, runAt } from "./runs.ts";
 import type { ToldKill, ToldKills } from "./told-kills.ts";
-import { isNear, type OwnKill, TOGETHER_MICROSECONDS } from "./verdict.ts";
+import { isDying, isNear, type OwnKill, TOGETHER_MICROSECONDS } from "./verdict.ts";
 
 export interface KillSurroundings {
   readonly inventory: Inventory;
@@ -32,7 +32,8 @@ export function ownKills({ inventory, kills }: KillSurroundings, entry: Entry, h
     .on(`container ${entry.id}`)
     .map(({ kill }) => kill)
     .filter((kill) => isBetween(kill, Math.min(held.run.from, held.run.since), end))
-    .filter(({ at, victim }) => runAt(runs, at, victim.pid) === run)
+    .filter((kill) => runAt(runs, kill.at, kill.victim.pid) === run)
+    .filter((kill) => !isAnotherProcess(kill, run) || isOfRun(inventory, entry, run, kill))
     .sort((one, other) => one.at.monotonicMicroseconds - other.at.monotonicMicroseconds)
     .map((kill) => {
       const { at, victim } = kill;
@@ -55,33 +56,67 @@ export function strayKills(
   const uid = entry.facts.podUid?.value ?? null;
   const ofPod = uid === null ? [] : kills.on(`pod ${uid}`);
   const alone = uid !== null && isAlone(inventory, entry, uid);
-  const runs = inventory.runs(entry);
-  const near = kills
-    .on(`container ${entry.id}`)
-    .filter(({ kill }) => isNear(kill, { end: end.monotonicMicroseconds }));
-  const between = near.filter(({ kill }) => {
-    const other = runAt(runs, kill.at, kill.victim.pid);
-    return other !== run && (other === null || !inventory.isSurely(entry, other, kill.at));
-  });
+  const between = homeless({ inventory, kills }, entry, run);
   const around = [
     ...ofPod.map(({ kill }) => ({ kill, surely: alone })),
     ...kills.on("unplaced").map(({ kill }) => ({ kill, surely: false })),
   ];
   return [
-    ...between.map(({ kill }) => ({ kill, surely: false })),
+    ...between.map((kill) => ({ kill, surely: false })),
     ...around.filter(({ kill }) => mayHold(kill, entry)),
   ].filter(({ kill }) => {
     return mayConcern(kill, run) && isNear(kill, { end: end.monotonicMicroseconds });
   });
 }
 
+/** Kills in the container of which nobody knows in which of its lives they were, and surely in no other. */
+function homeless({ inventory, kills }: KillSurroundings, entry: Entry, run: Run): ToldKill[] {
+  const runs = inventory.runs(entry);
+  return kills
+    .on(`container ${entry.id}`)
+    .map(({ kill }) => kill)
+    .filter((kill) => {
+      const other = runAt(runs, kill.at, kill.victim.pid);
+      if (other === run)
+        return isAnotherProcess(kill, run) && !isOfRun(inventory, entry, run, kill);
+      return other === null || !inventory.isSurely(entry, other, kill.at);
+    });
+}
+
+/**
+ * Whether such a kill may have been that of this main process, a few seconds before its end was stamped: a daemon that stamps
+ * the end late stamps the start late, too, and the kill lies before both.
+ */
+export function isPerhapsDying(
+  around: KillSurroundings,
+  entry: Entry,
+  { run, end }: Ended,
+): boolean {
+  const at = end.monotonicMicroseconds;
+  return homeless(around, entry, run).some(
+    (kill) =>
+      kill.at.monotonicMicroseconds <= at &&
+      isDying(kill, { end: at }) &&
+      !isAnotherProcess(kill, run),
+  );
+}
+
+function isAnotherProcess({ victim }: ToldKill, { pid }: Run): boolean {
+  return pid !== null && victim.pid !== null && victim.pid !== pid;
+}
+
+/** Whether a kill was in this life, and in no other of which nobody told. */
+function isOfRun(inventory: Inventory, entry: Entry, run: Run, { at }: ToldKill): boolean {
+  return inventory.isUntilEnd(entry, run, at) && inventory.isSurely(entry, run, at);
+}
+
 /**
  * Whether the victim may have been this main process, or a child whose end it passed on within a second. Of another process
  * that was killed some time around, nothing follows.
  */
-function mayConcern({ victim, at }: ToldKill, { pid }: Run): boolean {
-  if (pid === null || victim.pid === null || victim.pid === pid) return true;
-  return at.uncertaintyMicroseconds <= TOGETHER_MICROSECONDS;
+function mayConcern(kill: ToldKill, run: Run): boolean {
+  const { at } = kill;
+  return !isAnotherProcess(kill, run) || at.uncertaintyMicroseconds <= TOGETHER_MICROSECONDS;
 }
 
 /** Whether the cgroup whose counter saw the kill may have this container below it. */

@@ -10,7 +10,7 @@ import {
   type ToldExit,
   tellExit,
 } from "./entry.ts";
-import { type KillSurroundings, ownKills, strayKills } from "./exit-kills.ts";
+import { isPerhapsDying, type KillSurroundings, ownKills, strayKills } from "./exit-kills.ts";
 import { exitRecord } from "./exit-record.ts";
 import { overAt } from "./identity.ts";
 import type { Inventory } from "./inventory.ts";
@@ -251,7 +251,9 @@ function judge(around: ExitSurroundings, entry: Entry, held: Held): Judged {
   const own = ownKills(around, entry, held);
   const strays = exitCode === KILLED ? strayKills(around, entry, held) : [];
   const balanced = (around.balancedUntil ?? 0) >= endedAt + CONVERSION_MICROSECONDS;
-  const verdict = verdictOf({ exitCode, oomReported, end: endedAt, kills: own, strays, balanced });
+  const perhapsDying = exitCode === KILLED && isPerhapsDying(around, entry, held);
+  const evidence = { exitCode, oomReported, end: endedAt, kills: own, strays, perhapsDying };
+  const verdict = verdictOf({ ...evidence, balanced });
   const explained = verdict === "oom-killed" || verdict === "oom-unreported";
   const near = explained && !held.concluded;
   const listed = own.filter((one) => one.surely || (near && isNear(one, { end: endedAt })));

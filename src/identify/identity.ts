@@ -27,7 +27,7 @@ export interface Identified {
 }
 
 export function identifyKill(around: Surroundings, kill: Identifiable, at: Instant): Identified {
-  const place = locate(around.inventory, kill, at);
+  const place = locate(around.inventory, around.kills, kill, at);
   const { entry, run, path } = place;
   const { surely, together } = certaintyOf(around, place, at);
   const main = isMain(run, kill.victim.pid, surely);

@@ -4,6 +4,7 @@ import { type CgroupIdentity, parseCgroupPath, userSlice } from "./cgroup-path.t
 import { type Entry, goneAt, STAMP_SLACK } from "./entry.ts";
 import type { Inventory } from "./inventory.ts";
 import { type Run, runAt, wasSeenAt } from "./runs.ts";
+import type { ToldKills } from "./told-kills.ts";
 
 /** Where a kill happened, as far as is known. */
 export interface Place {
@@ -18,11 +19,11 @@ export interface Place {
 }
 
 /** What is needed of a kill to find its place. */
-export type Placed = Pick<KillRecord, "cgroup" | "limit"> & {
+export type Placed = Pick<KillRecord, "id" | "cgroup" | "limit"> & {
   readonly victim: Pick<KillRecord["victim"], "pid">;
 };
 
-export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
+export function locate(inventory: Inventory, kills: ToldKills, kill: Placed, at: Instant): Place {
   // A limit of a container is hit from within it, also when nobody saw where the victim was.
   const text = kill.cgroup.path ?? kill.limit.cgroup;
   const path = text === null ? null : parseCgroupPath(text);
@@ -31,7 +32,7 @@ export function locate(inventory: Inventory, kill: Placed, at: Instant): Place {
   const entry =
     (named !== undefined && mayOwn(named, text) ? named : undefined) ??
     (text === null ? undefined : byPath(inventory, text, time, path)) ??
-    byMainPid(inventory, kill, path, at) ??
+    byMainPid(inventory, kills, kill, path, at) ??
     null;
   const owner = entry !== null && entry.id === path?.container?.id ? path.container.path : null;
   return {
@@ -79,7 +80,8 @@ function isThere(inventory: Inventory, entry: Entry, at: number): boolean {
  */
 function byMainPid(
   inventory: Inventory,
-  { victim, cgroup }: Placed,
+  kills: ToldKills,
+  { id, victim, cgroup }: Placed,
   path: CgroupIdentity | null,
   at: Instant,
 ): Entry | undefined {
@@ -91,6 +93,16 @@ function byMainPid(
     const run = runAt(inventory.runs(entry), at, pid);
     const gone = goneAt(entry);
     if (run?.pid !== pid || !wasSeenAt(run, at.monotonicMicroseconds)) return false;
+    // A process is killed once: whoever has its pid later is another.
+    const others = kills.ofVictim(`container ${entry.id}`, pid).filter((one) => one.id !== id);
+    if (others.some((one) => wasSeenAt(run, one.at.monotonicMicroseconds) && isBefore(one.at, at)))
+      return false;
     return gone === null || at.monotonicMicroseconds <= gone + STAMP_SLACK;
   });
+}
+
+/** Whether the one moment was surely before the other. */
+function isBefore(one: Instant, other: Instant): boolean {
+  const apart = other.monotonicMicroseconds - one.monotonicMicroseconds;
+  return apart > one.uncertaintyMicroseconds + other.uncertaintyMicroseconds + STAMP_SLACK;
 }

@@ -9,6 +9,7 @@ import {
   smaller,
   startTime,
 } from "./entry.ts";
+import { isStampedAtEnd } from "./late-stamps.ts";
 
 /** One life of a container's main process. Times are µs, monotonic. */
 export interface Run {
@@ -52,7 +53,7 @@ interface Draft {
 
 /** What the word of a second source for a known end counts as, in µs of misfit. */
 const TOLD_LATE = 50_000;
-/** A daemon tells of a start when it has stamped it: 2 s later at a load of 40. */
+/** One daemon's stamps of one start differ by less than this: a bound that we chose, not a measured one. */
 const OWN_STAMP = 3 * SECOND;
 /** No process id comes again within this: the kernel takes each of at least 32,768 before. */
 const SAME_PID = 60 * SECOND;
@@ -92,6 +93,7 @@ function compareEndings(one: Ending, other: Ending): number {
 function joinStart(drafts: Draft[], start: Start, entry: Entry): void {
   const draft = bestOf(drafts, (one) => startMisfit(one, start, entry));
   if (draft === null) {
+    if (isStampedAtEnd(start, entry)) return;
     const { pid, startedAt, firstSeen, restarts, heardAt } = start;
     const lastNamed = start.lastSeen;
     const lastAlive = pid === null ? Number.NEGATIVE_INFINITY : lastNamed;
@@ -177,7 +179,7 @@ function joinEnding(drafts: Draft[], ending: Ending, { endings }: Entry): void {
   const late = same.find((draft) => beginOf(draft) <= at + LATE_STAMP);
   const wasOn = (one: Draft) =>
     beginOf(one) <= at + STAMP_SLACK &&
-    !endings.some((other) => endTime(other) > beginOf(one) && endTime(other) < at - STAMP_SLACK);
+    !endings.some((other) => endTime(other) >= beginOf(one) && endTime(other) < at - STAMP_SLACK);
   const nameless = () => drafts.filter((one) => one.pid === null && wasOn(one)).at(-1);
   const draft = begun.at(-1) ?? late ?? nameless() ?? lateNameless(drafts, ending);
   if (draft === undefined) {
@@ -234,6 +236,10 @@ function isOpen({ endings }: Draft): boolean {
 function endMisfit(draft: Draft, nextBegin: number | null, ending: Ending): number {
   const at = endTime(ending);
   const heard = draft.endings.filter(isTold);
+  // A record that was told has the stamp of one of the sources, to the digit.
+  const isOfRecord = ending.source === null && isTold(ending);
+  const isStamped = (one: Ending) => one.at.wallMicroseconds === ending.at.wallMicroseconds;
+  if (isOfRecord && heard.some(isStamped)) return -2;
   const known = heard.map((one) => Math.abs(endTime(one) - at));
   const nearest = Math.min(...known);
   const again = heard.some((one) => one.source === ending.source && endTime(one) !== at);

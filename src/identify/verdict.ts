@@ -21,6 +21,8 @@ export interface ExitEvidence {
    * `surely`: all other places are excluded.
    */
   readonly strays: readonly { readonly surely: boolean }[];
+  /** A kill in the container a few seconds before, of which nobody knows in which life, may have been that of this main process. */
+  readonly perhapsDying: boolean;
   /** The kernel's counters were read after the end, and have no kill that is not recorded. */
   readonly balanced: boolean;
 }
@@ -70,7 +72,8 @@ function ofSignal(exit: ExitEvidence): Verdict {
   const near = exit.kills.filter((kill) => isNear(kill, exit));
   if (near.length > 0) return ofNearKill(exit, near);
   if (exit.strays.length > 0) return ofStray(exit);
-  if (exit.kills.some((kill) => kill.main === null && isDying(kill, exit))) return "unknown";
+  const isOpen = exit.kills.some((kill) => kill.main === null && isDying(kill, exit));
+  if (isOpen || exit.perhapsDying) return "unknown";
   // The runtime says that there was a kill in this life, and we know of none: the kernel's counters say who is wrong.
   if (exit.oomReported === true && exit.kills.length === 0 && !exit.balanced) return "unknown";
   return spared(exit);
