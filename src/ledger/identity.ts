@@ -222,9 +222,11 @@ function distance({ at, times }: Kill, observation: KillObservation): number {
 function mayBeSame(kill: Kill, observation: KillObservation, between: number): boolean {
   const { victim } = kill;
   if (victim === null || !commsAgree(victim.comm, observation.victim.comm)) return false;
+  const near = between <= tolerance(kill, observation);
+  // Two exact clocks decide alone: the record may have been made for another kill that only a counter had.
+  if (isExact(kill.at) && isExact(observation.at)) return near;
   if (wasKnownBefore(kill, observation.at)) return false;
-  if (between <= tolerance(kill, observation)) return true;
-  if (isExact(kill.at) && isExact(observation.at)) return false;
+  if (near) return true;
   return between <= SAME_THREAD_MICROSECONDS && isSameProcess(victim, observation.victim);
 }
 

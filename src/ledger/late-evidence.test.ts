@@ -128,3 +128,19 @@ test("of kills about when the book was opened it has the one that an exact clock
   assert.equal(ledger.killOf(exact)?.inNodeBook, "yes");
   assert.equal(ledger.killOf(vague)?.inNodeBook, "no");
 });
+
+test("two exact sources of one kill are one record, also where the counters had made that record before the kill", () => {
+  const ledger = withNode();
+  ledger.observe(count("node", [9, 10], 1));
+  const told = settle(ledger, 10, 15);
+  // The counter's next value shows no kill since: this one must be the one it had.
+  ledger.observe(count("node", [10, 20], 1));
+  ledger.observe(kill("tracefs", 16, 4219));
+  ledger.observe(kill("probe", 15.999_995, 4219));
+  told.push(...settle(ledger, 20, 30));
+  const last = new Map(told.map((record) => [record.id, record]));
+  assert.equal(last.size, 1);
+  const [record] = last.values();
+  assert.deepEqual(record?.witnesses, ["tracefs", "probe", "vmstat"]);
+  assert.equal(ledger.summary().unaccounted, 0);
+});

@@ -96,7 +96,7 @@ test("a cgroup removed at once is still named", { skip }, () => {
   const { truth, probe } = scenario("vanishing");
   assert.deepEqual(
     kills(probe).map(({ cgroup }) => [cgroup?.path, cgroup?.id, cgroup?.basis]),
-    [[truth.path, truth.id, "kernel"]],
+    [[truth.path, truth.id, "probe"]],
   );
 });
 

@@ -25,7 +25,7 @@ export function assertSame(records: readonly KillRecord[], truth: readonly TrueK
   assert.equal(ours.length, truth.length, "records against true kills");
   for (const kill of truth) {
     const found = ours.filter((record) => record.victim.pid === kill.pid);
-    assert.equal(found.length, 1, `records of pid ${kill.pid}`);
+    assert.equal(found.length, 1, `records of pid ${kill.pid}: ${JSON.stringify(found)}`);
     const path = found[0]?.cgroup.path ?? null;
     const isChoice = path === null || found[0]?.basis === "counter";
     if (!isChoice) assert.equal(path, kill.cgroup, `cgroup of ${JSON.stringify(found[0])}`);
