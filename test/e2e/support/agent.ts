@@ -10,6 +10,8 @@ const OOMWITNESS = resolve(import.meta.dirname, "../../../bin/oomwitness");
 
 /** In a guest with emulated processors and a storm going on, 30 s were not always enough. */
 const START_MILLISECONDS = 90_000;
+/** A client whose address has too many lists open has room again when the agent has cut off those that do not read. */
+const RETRY_MILLISECONDS = 30_000;
 
 /** A real agent on a state directory and a port of its own. */
 export class TestAgent {
@@ -96,10 +98,17 @@ export class TestAgent {
   }
 
   async get(path: string): Promise<unknown> {
-    // A busy agent may close an idle connection just when it is used again: any client has to try anew.
-    const response = await fetch(this.url(path)).catch(() => fetch(this.url(path)));
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    return response.json();
+    const deadline = Date.now() + RETRY_MILLISECONDS;
+    for (;;) {
+      // A busy agent may close an idle connection just when it is used again: any client has to try anew.
+      const response = await fetch(this.url(path)).catch(() => fetch(this.url(path)));
+      if (response.ok) return response.json();
+      const said = `${path}: ${response.status} ${await response.text()}`;
+      const wait = response.headers.get("retry-after");
+      // A client that is asked to come again does so.
+      if (response.status !== 503 || wait === null || Date.now() > deadline) throw new Error(said);
+      await sleep(Number(wait) * 1000);
+    }
   }
 
   async ledger(): Promise<LedgerRecord> {
