@@ -85,10 +85,11 @@ export class Damage {
 
   /** Records of the stream that must have been between those that are left. */
   missing(told: number | null, entries: readonly JournalEntry[]): void {
-    const first = told === null ? (entries[0]?.sequence ?? 0) : told + 1;
+    const last = entries.at(-1)?.sequence;
+    if (last === undefined) return;
     const lost = missingRanges(
-      first,
-      entries.at(-1)?.sequence ?? 0,
+      told === null ? (entries[0]?.sequence ?? last) : told + 1,
+      last,
       entries.map(({ sequence }) => sequence),
     );
     if (lost === null) return;

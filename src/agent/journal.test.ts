@@ -64,6 +64,10 @@ test("law: whichever bit of the journal flips, the other lines are used, and the
   }
 });
 
+test("a first start finds nothing lost", (t) => {
+  assert.deepEqual(new Journal(files, temporary(t)).recover().problems, []);
+});
+
 test("what the journal has lost is named by its place in the stream", (t) => {
   const directory = temporary(t);
   killedAgent(directory);
