@@ -1,26 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KillRecord } from "../model/record.ts";
 import { SECOND } from "../model/time.ts";
 import { betterStamp } from "./kill.ts";
-import type { Ledger } from "./ledger.ts";
-import { at, count, kill, newLedger, stamp } from "./testing.ts";
-
-/** All that is told until `until`, in the order told. */
-function settle(ledger: Ledger, from: number, until: number): KillRecord[] {
-  const told: KillRecord[] = [];
-  for (let tenth = from * 10; tenth <= until * 10; tenth++) {
-    ledger.advance((tenth * SECOND) / 10);
-    told.push(...ledger.take());
-  }
-  return told;
-}
-
-function withNode(): Ledger {
-  const ledger = newLedger();
-  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
-  return ledger;
-}
+import { at, count, kill, newLedger, settle, stamp, withNode } from "./testing.ts";
 
 test("an entry that only a counter saw is the second one of a group kill, as the log says later", () => {
   const ledger = withNode();

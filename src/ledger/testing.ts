@@ -5,6 +5,7 @@ import type {
   KillObservation,
   KillSourceName,
 } from "../model/observation.ts";
+import type { KillRecord } from "../model/record.ts";
 import { type Instant, SECOND } from "../model/time.ts";
 import { Ledger, type LedgerState } from "./ledger.ts";
 
@@ -92,4 +93,21 @@ export function count(
 export function newLedger(startedAtSeconds = 0, state: LedgerState | null = null): Ledger {
   const startedAt = startedAtSeconds * SECOND;
   return new Ledger({ bootId: BOOT_ID, node: "worker-3", startedAt }, state);
+}
+
+/** A ledger whose book of the node was opened at 0 kills. */
+export function withNode(): Ledger {
+  const ledger = newLedger();
+  ledger.observe(count("node", [null, 1], 0, { baseline: true }));
+  return ledger;
+}
+
+/** All that is told from second `from` until second `until`, in the order told. */
+export function settle(ledger: Ledger, from: number, until: number): KillRecord[] {
+  const told: KillRecord[] = [];
+  for (let tenth = from * 10; tenth <= until * 10; tenth++) {
+    ledger.advance((tenth * SECOND) / 10);
+    told.push(...ledger.take());
+  }
+  return told;
 }
